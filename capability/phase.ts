@@ -1,0 +1,58 @@
+// The phases of a capability, the legal moves between them, and what a phase lets a flag do. All pure.
+
+/** In their order: forward by evidence, back at any time before `retired`. */
+export const phases = ['legacy', 'synced', 'shadow', 'canary', 'reads', 'owned', 'retired'] as const;
+export type Phase = (typeof phases)[number];
+
+export const isPhase = (word: unknown): word is Phase => phases.some((phase) => phase === word);
+
+export type Move = { readonly legal: true } | { readonly legal: false; readonly why: string };
+
+const legal: Move = { legal: true };
+const refused = (why: string): Move => ({ legal: false, why });
+
+/** Phases that can be entered from each one going forward; `shadow` may be passed over. */
+const forward: Readonly<Record<Phase, readonly Phase[]>> = {
+  legacy: ['synced'],
+  synced: ['shadow', 'canary', 'reads'],
+  shadow: ['canary', 'reads'],
+  canary: ['reads'],
+  reads: ['owned'],
+  owned: ['retired'],
+  retired: [],
+};
+
+/**
+ * Whether a capability may go from one phase to another. Whether it has the evidence is the gates' affair.
+ * A rollback of the owner lands in `reads`, and only there: the fences decide what owner means.
+ */
+export function legalMove(from: Phase, to: Phase): Move {
+  if (from === to) return refused(`it is in ${from} already`);
+  if (from === 'retired') return refused('retired is the end: legacy no longer follows the service');
+  if (phases.indexOf(to) > phases.indexOf(from))
+    return forward[from].includes(to)
+      ? legal
+      : refused(`from ${from} the way forward is ${forward[from].join(' or ')}`);
+  if (from === 'owned' && to !== 'reads')
+    return refused('from owned the way back is reads, by a change of owner');
+  return legal;
+}
+
+/** What is known of a capability when a request must be routed. */
+export type Standing = {
+  readonly phase: Phase;
+  /** Whether evidence in force says that the service has the data (a finished copy, none refused). */
+  readonly ready: boolean;
+};
+
+export type Interlock = { readonly open: true } | { readonly open: false; readonly why: string };
+
+/** Flags propose, evidence disposes: whether the read flag counts at all. */
+export function readInterlock(standing: Standing | undefined): Interlock {
+  if (!standing) return { open: false, why: 'the control store has not been read yet' };
+  if (standing.phase !== 'canary' && standing.phase !== 'reads')
+    return { open: false, why: `the phase is ${standing.phase}; reads move by "banyan shift"` };
+  if (!standing.ready)
+    return { open: false, why: 'there is no evidence in force that the service has the data' };
+  return { open: true };
+}

@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    // Real servers and child processes: nothing here is shared between files but the two database servers.
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    exclude: ['**/node_modules/**', 'var/**'],
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['**/*.test.ts'], exclude: ['**/node_modules/**', 'var/**', '**/*.mysql.test.ts'] } },
+      { extends: true, test: { name: 'mysql', include: ['**/*.mysql.test.ts'] } },
+    ],
+  },
+});
