@@ -61,6 +61,8 @@ export type BanyanConfig = {
     /** The monolith's schema on the legacy server. */
     readonly database: string;
     readonly manner: LegacyManner;
+    /** Routes that stay in the monolith and touch the tables of a capability: their `alsoReads`, `alsoWrites`. */
+    readonly routes?: readonly Route[];
   };
   readonly capabilities: readonly Capability[];
 };

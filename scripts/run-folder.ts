@@ -64,6 +64,8 @@ export type RunFolder = {
   /** Remembers a child, so that it is ended at the next start if this process cannot do it. */
   remember(pid: number): void;
   forget(pid: number): void;
+  /** Ends every child that is remembered: SIGTERM, after five seconds SIGKILL. */
+  endChildren(): Promise<void>;
 };
 
 /**
@@ -76,16 +78,20 @@ export async function claimRunFolder(path: string): Promise<RunFolder> {
   const ownerFile = join(path, 'owner');
   const owner = read(ownerFile);
   if (owner && owner.pid !== process.pid && isAlive(owner)) throw new RunFolderBusyError(path, owner.pid);
-  for (const name of readdirSync(children)) {
-    const child = read(join(children, name));
-    if (child) await end(child);
-    rmSync(join(children, name), { force: true });
-  }
+  const endChildren = async () => {
+    for (const name of readdirSync(children)) {
+      const child = read(join(children, name));
+      if (child) await end(child);
+      rmSync(join(children, name), { force: true });
+    }
+  };
+  await endChildren();
   write(ownerFile, process.pid);
   return {
     path,
     remember: (pid) => write(join(children, String(pid)), pid),
     forget: (pid) => rmSync(join(children, String(pid)), { force: true }),
+    endChildren,
   };
 }
 

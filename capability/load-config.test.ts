@@ -1,0 +1,81 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { ConfigError, configFaults, loadConfig } from './load-config.ts';
+
+const sample = join(import.meta.dirname, '..', 'banyan.config.ts');
+
+test('the sample is a configuration', async () => {
+  expect((await loadConfig(sample)).capabilities.map(({ name }) => name)).toEqual(['reviews']);
+});
+
+test('everything that is wrong is said at once, each with its place', async () => {
+  const config = await loadConfig(sample);
+  const [reviews] = config.capabilities;
+  const faults = configFaults({
+    upstreams: { reviews: 'ftp://x', other: 'http://x/path' },
+    legacy: {
+      manner: {},
+      routes: [{ method: 'GET', path: '/a', kind: 'read', safe: true, alsoReads: ['nobody'] }],
+    },
+    capabilities: [
+      reviews,
+      {
+        ...reviews,
+        team: '',
+        service: { upstream: 'nowhere', database: '' },
+        tables: [{ table: 'x' }],
+        routes: [
+          { method: 'HEAD', path: 'list.do', kind: 'read' },
+          { method: 'POST', path: '/x', kind: 'view', safe: true },
+          {
+            method: 'GET',
+            path: '/api/review/list.do',
+            kind: 'read',
+            safe: true,
+            alsoReads: ['orders'],
+            translate: {},
+          },
+        ],
+      },
+    ],
+  }).join('\n');
+  for (const expected of [
+    /upstreams\.legacy, the monolith, is missing/,
+    /upstreams\.reviews is neither http: nor https:/,
+    /upstreams\.other has more than/,
+    /legacy\.database/,
+    /legacy\.manner/,
+    /legacy\.routes \(GET \/a\).*"nobody"/,
+    /two capabilities "reviews"/,
+    /names no team/,
+    /"nowhere" is not one of upstreams/,
+    /service\.database/,
+    /tables 1 is not a translator/,
+    /method "HEAD"/,
+    /path "list\.do"/,
+    /must say whether it is safe/,
+    /kind must be read or write/,
+    /GET \/api\/review\/list\.do is declared twice/,
+    /drop translate or alsoReads/,
+    /"orders", which is not another capability/,
+  ])
+    expect(faults).toMatch(expected);
+});
+
+describe('a file that cannot be used', () => {
+  test.each([
+    ['is not there', undefined, /no such file/],
+    ['does not parse', 'export default {', /could not be read/],
+    ['exports something else', 'export default 3', /not a configuration object/],
+    ['throws while it is read', 'throw new Error("no luck")', /no luck/],
+  ])('%s', async (name, text, reason) => {
+    const folder = mkdtempSync(join(tmpdir(), 'config-'));
+    const path = join(folder, `${name.replaceAll(' ', '-')}.ts`);
+    if (text !== undefined) writeFileSync(path, text);
+    await expect(loadConfig(path)).rejects.toThrow(ConfigError);
+    await expect(loadConfig(path)).rejects.toThrow(reason);
+    rmSync(folder, { recursive: true });
+  });
+});

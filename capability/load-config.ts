@@ -1,0 +1,176 @@
+// Reads banyan.config.ts and says everything that is wrong with it, at once.
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { translatorFaults } from '../acl/translator.ts';
+import { type BanyanConfig, type Capability, methods, type Route } from './capability.ts';
+
+/** A configuration that cannot be used: every fault, one a line. */
+export class ConfigError extends Error {
+  override name = 'ConfigError';
+  readonly faults: readonly string[];
+  constructor(path: string, faults: readonly string[]) {
+    super(`${path} cannot be used:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+    this.faults = faults;
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+const asList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
+const originFault = (value: unknown): string | undefined => {
+  if (!isText(value) || !URL.canParse(value)) return 'is not a URL';
+  const { protocol, pathname, search, username } = new URL(value);
+  if (protocol !== 'http:' && protocol !== 'https:') return 'is neither http: nor https:';
+  return pathname !== '/' || search !== '' || username !== ''
+    ? 'has more than scheme, host and port'
+    : undefined;
+};
+
+const pathPattern = /^(\/(:?[A-Za-z0-9._~!$&'()+,;=@-]+))*(\/\*)?\/?$/;
+
+function routeFaults(route: Record<string, unknown>): string[] {
+  const faults: string[] = [];
+  if (!methods.some((method) => method === route.method))
+    faults.push(`method "${String(route.method)}" is not one of ${methods.join(', ')} (HEAD follows GET)`);
+  if (!isText(route.path) || !route.path.startsWith('/') || !pathPattern.test(route.path))
+    faults.push(
+      `path "${String(route.path)}" is not a literal path with :name segments, perhaps ending in /*`,
+    );
+  if (route.kind !== 'read' && route.kind !== 'write')
+    faults.push('kind must be read or write: Banyan cannot guess it');
+  if (route.kind === 'read' && typeof route.safe !== 'boolean')
+    faults.push('a read must say whether it is safe to repeat');
+  if (route.kind === 'read' && route.method !== 'GET' && route.translate !== undefined)
+    faults.push('only GET reads can be translated');
+  if (route.kind === 'write' && route.alsoReads !== undefined) faults.push('alsoReads is for reads');
+  if (route.kind === 'read' && route.alsoWrites !== undefined) faults.push('alsoWrites is for writes');
+  if (asList(route.alsoReads).length > 0 && route.translate !== undefined)
+    faults.push('a route that also reads another capability stays on legacy: drop translate or alsoReads');
+  return faults;
+}
+
+/** Names in `alsoReads` and `alsoWrites` that are not another capability. */
+const alsoFaults = (
+  route: Record<string, unknown>,
+  own: string | undefined,
+  names: readonly string[],
+): string[] =>
+  [...asList(route.alsoReads), ...asList(route.alsoWrites)]
+    .filter((also) => also === own || !names.includes(String(also)))
+    .map((also) => `${String(route.path)} names "${String(also)}", which is not another capability`);
+
+const isTranslator = (value: unknown): value is Capability['tables'][number] =>
+  isObject(value) &&
+  isObject(value.source) &&
+  Array.isArray(value.targets) &&
+  typeof value.forward === 'function';
+
+function capabilityFaults(capability: Record<string, unknown>, upstreams: Record<string, unknown>): string[] {
+  const faults: string[] = [];
+  if (!isText(capability.name) || !/^[a-z][a-z0-9-]{0,63}$/.test(capability.name))
+    faults.push(`name "${String(capability.name)}" is not lower-case letters, digits and hyphens`);
+  if (!isText(capability.team)) faults.push('it names no team: who is called when it breaks?');
+  const service = isObject(capability.service) ? capability.service : {};
+  if (!isText(service.upstream) || !(service.upstream in upstreams))
+    faults.push(
+      `service.upstream "${String(service.upstream)}" is not one of upstreams (${Object.keys(upstreams).join(', ')})`,
+    );
+  if (!isText(service.database)) faults.push('service.database names no schema');
+  const routes = asList(capability.routes);
+  if (routes.length === 0) faults.push('it has no routes');
+  for (const [index, route] of routes.entries())
+    if (!isObject(route)) faults.push(`route ${index + 1} is not an object`);
+    else
+      for (const fault of routeFaults(route))
+        faults.push(`route ${index + 1} (${String(route.method)} ${String(route.path)}): ${fault}`);
+  const targets = new Set<string>();
+  for (const part of ['tables', 'references'] as const)
+    for (const [index, table] of asList(capability[part]).entries()) {
+      if (!isTranslator(table)) {
+        faults.push(`${part} ${index + 1} is not a translator: make it with rowTranslator`);
+        continue;
+      }
+      faults.push(...translatorFaults(table));
+      for (const target of table.targets)
+        for (const column of [...Object.keys(target.columns), ...Object.keys(target.constants ?? {})]) {
+          const name = `${target.table}.${column}`;
+          if (targets.has(name) && !target.key.includes(column)) faults.push(`${name} comes from two tables`);
+          targets.add(name);
+        }
+    }
+  if (asList(capability.tables).length === 0) faults.push('it has no tables');
+  return faults;
+}
+
+/** Every fault of a configuration; an empty list means that it is one. */
+export function configFaults(config: unknown): string[] {
+  if (!isObject(config)) return ['its default export is not a configuration object'];
+  const faults: string[] = [];
+  const upstreams = isObject(config.upstreams) ? config.upstreams : {};
+  if (!('legacy' in upstreams)) faults.push('upstreams.legacy, the monolith, is missing');
+  for (const [name, origin] of Object.entries(upstreams)) {
+    const fault = originFault(origin);
+    if (fault) faults.push(`upstreams.${name} ${fault}`);
+  }
+  const legacy = isObject(config.legacy) ? config.legacy : {};
+  if (!isText(legacy.database)) faults.push('legacy.database names no schema');
+  if (!isObject(legacy.manner) || !isText(legacy.manner.contentType))
+    faults.push('legacy.manner does not say how legacy dresses its JSON (contentType)');
+  const capabilities = asList(config.capabilities);
+  if (capabilities.length === 0) faults.push('there are no capabilities');
+  const names = capabilities.map((capability) => (isObject(capability) ? String(capability.name) : '?'));
+  const seen = new Map<string, string>();
+  for (const [index, capability] of capabilities.entries()) {
+    if (!isObject(capability)) {
+      faults.push(`capability ${index + 1} is not an object`);
+      continue;
+    }
+    const name = names[index] ?? '?';
+    if (names.indexOf(name) !== index) faults.push(`there are two capabilities "${name}"`);
+    faults.push(...capabilityFaults(capability, upstreams).map((fault) => `${name}: ${fault}`));
+    for (const route of asList(capability.routes).filter(isObject)) {
+      const signature = `${String(route.method)} ${String(route.path).replace(/:[^/]+/g, ':')}`;
+      const other = seen.get(signature);
+      if (other !== undefined)
+        faults.push(
+          `${name}: ${String(route.method)} ${String(route.path)} is declared twice (also by ${other})`,
+        );
+      seen.set(signature, name);
+      faults.push(...alsoFaults(route, name, names).map((fault) => `${name}: ${fault}`));
+    }
+  }
+  for (const route of asList(legacy.routes).filter(isObject))
+    for (const fault of [...routeFaults(route), ...alsoFaults(route, undefined, names)])
+      faults.push(`legacy.routes (${String(route.method)} ${String(route.path)}): ${fault}`);
+  return faults;
+}
+
+/** Identity, for the editor: `export default defineConfig({ … })`. */
+export const defineConfig = (config: BanyanConfig): BanyanConfig => config;
+
+/** Every route of the configuration with its capability. */
+export const routesOf = (config: BanyanConfig): { capability: Capability; route: Route }[] =>
+  config.capabilities.flatMap((capability) => capability.routes.map((route) => ({ capability, route })));
+
+/**
+ * Loads a configuration by its path.
+ * @throws ConfigError with every fault
+ */
+export async function loadConfig(path: string): Promise<BanyanConfig> {
+  const file = resolve(path);
+  if (!existsSync(file)) throw new ConfigError(path, ['there is no such file: name one with --config']);
+  let config: unknown;
+  try {
+    ({ default: config } = await import(pathToFileURL(file).href));
+  } catch (error) {
+    throw new ConfigError(path, [
+      `it could not be read: ${error instanceof Error ? error.message : String(error)}`,
+    ]);
+  }
+  const faults = configFaults(config);
+  if (faults.length > 0) throw new ConfigError(path, faults);
+  return config as BanyanConfig;
+}

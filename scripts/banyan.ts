@@ -1,0 +1,91 @@
+// The `banyan` command line: finds the command, parses its options, prints its result or its error.
+
+import { ControlStoreError } from '../capability/control-store.ts';
+import { FlagFileError } from '../capability/flag-file.ts';
+import { ConfigError } from '../capability/load-config.ts';
+import { describeOptions, OptionsError, parseOptions } from '../capability/options.ts';
+import { CopyError } from '../sync/copy.ts';
+import { auditCommand } from './audit.ts';
+import { type Command, CommandError, type Output } from './command.ts';
+import { copyCommand } from './copy.ts';
+import { installCommand } from './install.ts';
+import { shiftCommand } from './shift.ts';
+import { statusCommand } from './status.ts';
+
+// Each command knows the types of its own options; here they are only names and texts.
+const commands = [
+  installCommand,
+  statusCommand,
+  copyCommand,
+  shiftCommand,
+  auditCommand,
+] as unknown as readonly Command[];
+
+const overview =
+  () => `banyan: moves a capability out of a MySQL/MariaDB monolith, live, step by step, each step reversible.
+
+  banyan COMMAND [OPTION ...]
+
+  facade                       Runs the facade: the routing proxy in front of the monolith and the services.
+${commands.map(({ name, words, summary }) => `  ${`${name} ${words}`.trim().padEnd(28)} ${summary}`).join('\n')}
+
+The way of a capability: install, copy, shift --reads 1 … 100. "banyan COMMAND --help" says more;
+"banyan status" says where each capability stands.`;
+
+const helpOf = ({ name, words, summary, help, options }: Command) =>
+  `banyan ${name} ${words}\n\n${summary}\n\n${help.trim()}\n\nOptions:\n${describeOptions(options)}`;
+
+function outputFor(json: boolean): Output {
+  let open = false;
+  return {
+    json,
+    say: (line) => {
+      if (!json) console.log(line);
+    },
+    progress: (line, last = false) => {
+      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${line}${last ? '\n' : ''}`);
+      else if (last || !open) process.stderr.write(`${line}\n`);
+      open = !last;
+    },
+  };
+}
+
+/** Failures that say what to do; anything else is a defect and shows its stack. */
+const isExplained = (error: unknown): error is Error =>
+  [CommandError, ConfigError, ControlStoreError, CopyError, FlagFileError, OptionsError].some(
+    (kind) => error instanceof kind,
+  );
+
+async function main(argv: readonly string[]): Promise<number> {
+  const [name, ...rest] = argv;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    console.log(overview());
+    return name === undefined ? 2 : 0;
+  }
+  const command = commands.find((each) => each.name === name);
+  const json = rest.includes('--json');
+  try {
+    if (!command)
+      throw new CommandError(
+        `there is no command "${name}"; there are ${commands.map((each) => each.name).join(', ')}`,
+        { exitCode: 2 },
+      );
+    if (rest.includes('--help') || rest.includes('-h')) {
+      console.log(helpOf(command));
+      return 0;
+    }
+    const { values, words } = parseOptions(command.options, rest, process.env);
+    const { result, exitCode = 0 } = await command.run({ values, words, output: outputFor(json) });
+    if (json) console.log(JSON.stringify(result));
+    return exitCode;
+  } catch (error) {
+    if (!isExplained(error)) throw error;
+    if (json) console.log(JSON.stringify({ error: { name: error.name, message: error.message } }));
+    process.stderr.write(`banyan${command ? ` ${command.name}` : ''}: ${error.message}\n`);
+    if (error instanceof OptionsError && command)
+      process.stderr.write(`"banyan ${command.name} --help" lists its options\n`);
+    return error instanceof OptionsError || (error instanceof CommandError && error.exitCode === 2) ? 2 : 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));

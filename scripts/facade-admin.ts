@@ -1,0 +1,58 @@
+// What the CLI asks of running facades, over their admin listeners.
+import type { Declaration, Values } from '../capability/options.ts';
+import { readStack } from './stack.ts';
+
+export const adminOptions = {
+  adminUrl: {
+    type: 'url',
+    env: 'BANYAN_ADMIN_URL',
+    help: 'A facade\'s admin listener; by default that of the stack that "npm start" runs.',
+  },
+  adminToken: { type: 'text', env: 'BANYAN_ADMIN_TOKEN', secret: true, help: 'Its token.' },
+  flags: { type: 'text', env: 'BANYAN_FLAGS', help: 'The embedded flag file that the facades watch.' },
+  unleashUrl: {
+    type: 'url',
+    env: 'UNLEASH_URL',
+    help: 'The Unleash that the facades follow instead of a flag file.',
+  },
+} as const satisfies Declaration;
+
+export type CapabilityOnFacade = {
+  readonly phase: string;
+  readonly effectivePercent: number | null;
+  readonly proposedPercent: number | null;
+  readonly interlock: string | null;
+  readonly reads: { readonly legacy: number; readonly service: number };
+};
+
+export type FacadeStatus =
+  | {
+      readonly url: string;
+      readonly reachable: true;
+      readonly capabilities: Readonly<Record<string, CapabilityOnFacade>>;
+    }
+  | { readonly url: string; readonly reachable: false; readonly error: string };
+
+/** @returns undefined when no facade is known */
+export async function facadeStatus(values: Values<typeof adminOptions>): Promise<FacadeStatus | undefined> {
+  const stack = readStack();
+  const url = values.adminUrl ?? stack?.admin;
+  const token = values.adminToken ?? stack?.token;
+  if (!url || !token) return undefined;
+  try {
+    const response = await fetch(new URL('/api/status', url), {
+      headers: { authorization: `Bearer ${token}` },
+      signal: AbortSignal.timeout(2_000),
+    });
+    if (!response.ok) return { url, reachable: false, error: `it answered ${response.status}` };
+    const body = (await response.json()) as { capabilities: Record<string, CapabilityOnFacade> };
+    return { url, reachable: true, capabilities: body.capabilities };
+  } catch (error) {
+    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+    return { url, reachable: false, error: cause instanceof Error ? cause.message : String(cause) };
+  }
+}
+
+/** The flag file: as given, else the running stack's. */
+export const flagFile = (values: Values<typeof adminOptions>): string | undefined =>
+  values.flags ?? readStack()?.flags;

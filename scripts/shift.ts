@@ -1,0 +1,139 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { readFlag } from '../capability/capability.ts';
+import { change, evidenceInForce, readCapability, record } from '../capability/control-store.ts';
+import { readFlagFile, rolloutPercent, setReadPercent } from '../capability/flag-file.ts';
+import type { Phase } from '../capability/phase.ts';
+import {
+  actorOf,
+  actorOption,
+  CommandError,
+  capabilityNamed,
+  command,
+  commonOptions,
+  configOf,
+  serverOptions,
+  withControl,
+} from './command.ts';
+import { adminOptions, facadeStatus, flagFile } from './facade-admin.ts';
+
+/** The phase that a percentage of reads means. */
+const phaseFor = (percent: number): Phase =>
+  percent === 0 ? 'synced' : percent === 100 ? 'reads' : 'canary';
+
+const confirmMsMax = 3_000;
+
+/** Waits until the facade serves the percentage. @returns how long that took, or undefined when it did not happen in time */
+async function confirmed(
+  values: Parameters<typeof facadeStatus>[0],
+  capability: string,
+  percent: number,
+): Promise<number | undefined> {
+  for (const start = performance.now(); performance.now() - start < confirmMsMax; await delay(50)) {
+    const status = await facadeStatus(values);
+    if (!status?.reachable) return undefined;
+    if (status.capabilities[capability]?.effectivePercent === percent)
+      return Math.round(performance.now() - start);
+  }
+  return undefined;
+}
+
+export const shiftCommand = command({
+  name: 'shift',
+  words: 'CAPABILITY --reads PERCENT',
+  summary: "Moves a percentage of a capability's reads to its service, or back.",
+  help: `
+Needs evidence that the service has the data (banyan copy). Who is moved stays moved while the percentage
+grows; at 0 everybody reads from legacy again. Writes are never shifted: they follow the owner.
+  banyan shift reviews --reads 5        a first few
+  banyan shift reviews --reads 100      everybody
+  banyan shift reviews --reads 0        back, at once, from any percentage`,
+  options: {
+    ...commonOptions,
+    ...serverOptions,
+    ...actorOption,
+    ...adminOptions,
+    reads: {
+      type: 'integer',
+      min: 0,
+      max: 100,
+      help: "The percentage of the clients' reads that the service answers.",
+    },
+    reason: { type: 'text', help: 'Why, for the audit.' },
+  },
+  async run({ values, words, output }) {
+    const config = await configOf(values);
+    const capability = capabilityNamed(config, words);
+    const percent = values.reads;
+    if (percent === undefined)
+      throw new CommandError('say how many: --reads 0 to --reads 100', { exitCode: 2 });
+    if (values.unleashUrl)
+      throw new CommandError(
+        `the facades follow the Unleash at ${values.unleashUrl}: set the rollout of "${readFlag(capability.name)}" there`,
+      );
+    const file = flagFile(values);
+    if (!file)
+      throw new CommandError('which flag file do the facades watch? Give --flags or BANYAN_FLAGS', {
+        exitCode: 2,
+      });
+    const flag = readFlagFile(file).features.find(({ name }) => name === readFlag(capability.name));
+    const was = rolloutPercent(flag);
+    return withControl(values, async (control) => {
+      const current = await readCapability(control, capability.name);
+      if (!current)
+        throw new CommandError(`${capability.name} is not in the control store: run "banyan install"`);
+      if (current.phase === 'owned' || current.phase === 'retired')
+        throw new CommandError(
+          `${capability.name} is in ${current.phase}: the service owns it, and its reads are not for a percentage`,
+        );
+      const evidence = await evidenceInForce(control, capability.name, 'copied');
+      if (percent > 0 && !evidence)
+        throw new CommandError(
+          `nothing says that the service has the data of ${capability.name}: run "banyan copy ${capability.name}" first`,
+        );
+      const to = percent === 0 && current.phase === 'legacy' ? 'legacy' : phaseFor(percent);
+      const deed = {
+        actor: actorOf(values.actor),
+        action: 'shift',
+        reason: values.reason,
+        detail: { reads: percent, was: was ?? 'a flag of another kind' },
+      };
+      // Forward the phase opens before the flag asks; back the flag lets go before the phase closes.
+      const movePhase = async () => {
+        if (to === current.phase) await record(control, capability.name, deed);
+        else await change(control, { capability: capability.name, from: current, to, deed });
+      };
+      const moveFlag = () => setReadPercent(file, capability.name, percent);
+      if (percent > (was ?? 100)) {
+        await movePhase();
+        moveFlag();
+      } else {
+        moveFlag();
+        await movePhase();
+      }
+      output.say(
+        `${capability.name}: reads ${was ?? '?'} % → ${percent} %, phase ${current.phase} → ${to}${evidence ? `, on a copy recorded at ${evidence.recordedAt.slice(0, 19)}Z` : ''}`,
+      );
+      const ms = await confirmed(values, capability.name, percent);
+      const status = await facadeStatus(values);
+      if (ms !== undefined) output.say(`the facade serves it, ${ms} ms later`);
+      else if (status?.reachable)
+        output.say(
+          `the facade does not serve it after ${confirmMsMax} ms: ${status.capabilities[capability.name]?.interlock ?? '"banyan status" says more'}`,
+        );
+      else
+        output.say(
+          'no facade was asked whether it follows: give --admin-url and BANYAN_ADMIN_TOKEN to have it confirmed',
+        );
+      return {
+        result: {
+          capability: capability.name,
+          reads: percent,
+          was: was ?? null,
+          phase: to,
+          confirmedMs: ms ?? null,
+        },
+        exitCode: status?.reachable && ms === undefined ? 1 : 0,
+      };
+    });
+  },
+});
