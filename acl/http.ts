@@ -19,7 +19,10 @@ export type ServiceResponse = {
   readonly body: unknown;
 };
 
-/** A status and a JSON value; the legacy manner (below) makes the bytes and the headers of it. */
+/**
+ * A status and a JSON value; the legacy manner (below) makes the bytes and the headers of it. An object whose
+ * keys look like numbers is a Map: plain objects put those first, whatever their order.
+ */
 export type LegacyAnswer = { readonly status: number; readonly body: unknown };
 
 export type HttpReadTranslator = {
@@ -43,6 +46,17 @@ export type LegacyManner = {
 export function etagOf(manner: LegacyManner, body: Uint8Array): string | undefined {
   return manner.etag === 'none' ? undefined : `W/"${createHash('sha1').update(body).digest('base64')}"`;
 }
+
+/** JSON as JSON.stringify writes it, with Maps as objects in the order of their entries. */
+export function jsonText(value: unknown): string {
+  if (value instanceof Map) return objectText([...value]);
+  if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`;
+  if (typeof value === 'object' && value !== null) return objectText(Object.entries(value));
+  return JSON.stringify(value);
+}
+
+const objectText = (entries: readonly (readonly [string, unknown])[]) =>
+  `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${jsonText(value)}`).join(',')}}`;
 
 /** One key of a JSON object: where it stands in the service's model, and how its value is said. */
 export type JsonField = { readonly from: string; readonly codec: Codec };

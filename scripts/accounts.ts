@@ -1,6 +1,7 @@
 // The accounts that Banyan's processes use, each with the least rights, as SQL that a DBA can read.
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { RowTranslator } from '../acl/translator.ts';
 import type { BanyanConfig } from '../capability/capability.ts';
 import { controlSchema } from '../capability/control-store.ts';
@@ -73,10 +74,10 @@ export function accountSql({ account, rights }: Grant, password: string, host: s
   ];
 }
 
-/** The account's password, from its file; made at random when there is none. */
-export function passwordOf(secrets: string, account: Account): string {
-  const file = secretFile(secrets, account);
-  mkdirSync(secrets, { recursive: true, mode: 0o700 });
+/** A secret from its file; made at random when there is none, the same ever after. */
+export function secretIn(folder: string, name: string): string {
+  const file = secretFile(folder, name);
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600 });
   return readFileSync(file, 'utf8').trim();
 }

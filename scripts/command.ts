@@ -21,6 +21,12 @@ export class CommandError extends Error {
 
 export const commonOptions = {
   config: { type: 'text', default: 'banyan.config.ts', env: 'BANYAN_CONFIG', help: 'The configuration.' },
+  folder: {
+    type: 'text',
+    default: 'var',
+    env: 'BANYAN_FOLDER',
+    help: 'Where the accounts\' passwords are (secrets/), and the stack that "npm start" runs, if any.',
+  },
   json: {
     type: 'flag',
     help: 'Print one JSON object (docs/cli.md has its shape) and nothing else on standard output.',
@@ -46,12 +52,6 @@ export const serverOptions = {
     env: 'BANYAN_CONTROL_URL',
     secret: true,
     help: 'The server of the control store; by default the legacy one.',
-  },
-  secrets: {
-    type: 'text',
-    default: 'var/secrets',
-    env: 'BANYAN_SECRETS',
-    help: "Folder with a file for each account's password.",
   },
 } as const satisfies Declaration;
 
@@ -104,12 +104,12 @@ export function capabilityNamed(config: BanyanConfig, words: readonly string[]):
   return capability;
 }
 
-export type ServerValues = Values<typeof serverOptions>;
+export type ServerValues = Values<typeof serverOptions> & { readonly folder: string };
 
 export type Account = 'banyan_read' | 'banyan_apply' | 'banyan_cli' | 'banyan_facade';
 
-/** The file that holds an account's password. */
-export const secretFile = (secrets: string, account: Account) => join(secrets, account);
+/** The file that holds an account's password, or another secret. */
+export const secretFile = (folder: string, name: string) => join(folder, 'secrets', name);
 
 const servers = {
   legacy: { option: '--legacy-url', variable: 'BANYAN_LEGACY_URL', what: 'the legacy database server' },
@@ -127,7 +127,7 @@ export type ServerName = keyof typeof servers;
 export function serverUrl(
   server: ServerName,
   values: ServerValues,
-  stack: Stack | undefined = readStack(),
+  stack: Stack | undefined = readStack(values.folder),
 ): URL {
   const given = {
     legacy: values.legacyUrl,
@@ -152,9 +152,9 @@ export function serverUrl(
   return url;
 }
 
-function withAccount(url: URL, account: Account, secrets: string): URL {
+function withAccount(url: URL, account: Account, folder: string): URL {
   if (url.username !== '') return url;
-  const file = secretFile(secrets, account);
+  const file = secretFile(folder, account);
   if (!existsSync(file))
     throw new CommandError(
       `the password of ${account} is not in ${file}: run "banyan install" first, or give a URL with a user`,
@@ -211,7 +211,7 @@ export async function connectTo(
 
 /** A connection by the account made for the purpose, or by the user of the URL when one is given. */
 export function connectAs(server: ServerName, account: Account, values: ServerValues): Promise<Connection> {
-  const url = withAccount(serverUrl(server, values), account, values.secrets);
+  const url = withAccount(serverUrl(server, values), account, values.folder);
   url.pathname = server === 'control' ? `/${controlSchema}` : '/';
   return connectTo(server, url);
 }

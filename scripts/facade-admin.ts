@@ -17,25 +17,28 @@ export const adminOptions = {
   },
 } as const satisfies Declaration;
 
+export type AdminValues = Values<typeof adminOptions> & { readonly folder: string };
+
+/** Of `/api/status`, what the CLI looks at (docs/facade.md has all of it). */
 export type CapabilityOnFacade = {
-  readonly phase: string;
-  readonly effectivePercent: number | null;
+  readonly name: string;
   readonly proposedPercent: number | null;
-  readonly interlock: string | null;
-  readonly reads: { readonly legacy: number; readonly service: number };
+  readonly effectivePercent: number | null;
+  readonly interlock: { readonly open: boolean; readonly why: string | null };
+  readonly readsLastMinute: { readonly legacy: number; readonly service: number };
 };
 
 export type FacadeStatus =
   | {
       readonly url: string;
       readonly reachable: true;
-      readonly capabilities: Readonly<Record<string, CapabilityOnFacade>>;
+      readonly capabilities: readonly CapabilityOnFacade[];
     }
   | { readonly url: string; readonly reachable: false; readonly error: string };
 
 /** @returns undefined when no facade is known */
-export async function facadeStatus(values: Values<typeof adminOptions>): Promise<FacadeStatus | undefined> {
-  const stack = readStack();
+export async function facadeStatus(values: AdminValues): Promise<FacadeStatus | undefined> {
+  const stack = readStack(values.folder);
   const url = values.adminUrl ?? stack?.admin;
   const token = values.adminToken ?? stack?.token;
   if (!url || !token) return undefined;
@@ -45,7 +48,7 @@ export async function facadeStatus(values: Values<typeof adminOptions>): Promise
       signal: AbortSignal.timeout(2_000),
     });
     if (!response.ok) return { url, reachable: false, error: `it answered ${response.status}` };
-    const body = (await response.json()) as { capabilities: Record<string, CapabilityOnFacade> };
+    const body = (await response.json()) as { capabilities: readonly CapabilityOnFacade[] };
     return { url, reachable: true, capabilities: body.capabilities };
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
@@ -54,5 +57,12 @@ export async function facadeStatus(values: Values<typeof adminOptions>): Promise
 }
 
 /** The flag file: as given, else the running stack's. */
-export const flagFile = (values: Values<typeof adminOptions>): string | undefined =>
-  values.flags ?? readStack()?.flags;
+export const flagFile = (values: AdminValues): string | undefined =>
+  values.flags ?? readStack(values.folder)?.flags;
+
+/** What a facade says of one capability. */
+export const onFacade = (
+  status: FacadeStatus | undefined,
+  capability: string,
+): CapabilityOnFacade | undefined =>
+  status?.reachable ? status.capabilities.find(({ name }) => name === capability) : undefined;

@@ -6,7 +6,7 @@ import {
   record,
   registerCapabilities,
 } from '../capability/control-store.ts';
-import { accountGrants, accountSql, type Grant, passwordOf } from './accounts.ts';
+import { accountGrants, accountSql, type Grant, secretIn } from './accounts.ts';
 import {
   actorOf,
   actorOption,
@@ -24,7 +24,7 @@ import { readStack } from './stack.ts';
 
 /** The URLs as given, or the running stack's with its own account: installing needs every right. */
 function adminUrl(server: ServerName, values: ServerValues): URL {
-  const stack = readStack();
+  const stack = readStack(values.folder);
   const url = serverUrl(server, values, stack);
   if (url.username === '' && stack && url.host === new URL(stack.databases[server]).host)
     return new URL(stack.databases[server]);
@@ -59,7 +59,7 @@ function printed(grants: readonly Grant[], host: string): string {
 async function installGrant(grant: Grant, values: ServerValues, host: string): Promise<void> {
   const sql = await connectTo(grant.server, adminUrl(grant.server, values));
   try {
-    for (const statement of accountSql(grant, passwordOf(values.secrets, grant.account), host))
+    for (const statement of accountSql(grant, secretIn(values.folder, grant.account), host))
       await sql.query(statement);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -129,13 +129,13 @@ With --print it connects to nothing and prints the SQL for a DBA.`,
       control.destroy();
     }
     output.say(
-      `passwords are in ${values.secrets}. Next: banyan copy ${config.capabilities[0]?.name ?? 'CAPABILITY'}`,
+      `passwords are in ${values.folder}/secrets. Next: banyan copy ${config.capabilities[0]?.name ?? 'CAPABILITY'}`,
     );
     return {
       result: {
         applied,
         accounts: grants.map(({ server, account }) => ({ server, account })),
-        secrets: values.secrets,
+        secrets: `${values.folder}/secrets`,
       },
     };
   },

@@ -9,9 +9,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 /** Another live process owns the folder. */
 export class RunFolderBusyError extends Error {
   override name = 'RunFolderBusyError';
+  readonly folder: string;
   readonly ownerPid: number;
   constructor(folder: string, ownerPid: number) {
     super(`${folder} is in use by process ${ownerPid}`);
+    this.folder = folder;
     this.ownerPid = ownerPid;
   }
 }

@@ -14,7 +14,7 @@ import {
   serverOptions,
   withControl,
 } from './command.ts';
-import { adminOptions, facadeStatus, flagFile } from './facade-admin.ts';
+import { adminOptions, facadeStatus, flagFile, onFacade } from './facade-admin.ts';
 
 /** The phase that a percentage of reads means. */
 const phaseFor = (percent: number): Phase =>
@@ -31,7 +31,7 @@ async function confirmed(
   for (const start = performance.now(); performance.now() - start < confirmMsMax; await delay(50)) {
     const status = await facadeStatus(values);
     if (!status?.reachable) return undefined;
-    if (status.capabilities[capability]?.effectivePercent === percent)
+    if (onFacade(status, capability)?.effectivePercent === percent)
       return Math.round(performance.now() - start);
   }
   return undefined;
@@ -118,7 +118,7 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
       if (ms !== undefined) output.say(`the facade serves it, ${ms} ms later`);
       else if (status?.reachable)
         output.say(
-          `the facade does not serve it after ${confirmMsMax} ms: ${status.capabilities[capability.name]?.interlock ?? '"banyan status" says more'}`,
+          `the facade does not serve it after ${confirmMsMax} ms: ${onFacade(status, capability.name)?.interlock.why ?? '"banyan status" says more'}`,
         );
       else
         output.say(

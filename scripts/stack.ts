@@ -1,4 +1,4 @@
-// What `npm start` writes down of the stack it runs (var/stack.json), so that the CLI in another terminal
+// What `npm start` writes down of the stack it runs (stack.json in its folder, var/), so that the CLI in another terminal
 // finds it without options.
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,16 +16,18 @@ export type Stack = {
   readonly flags: string;
 };
 
-const file = join(import.meta.dirname, '..', 'var', 'stack.json');
+const fileIn = (folder: string) => join(folder, 'stack.json');
 
-/** @returns undefined when no stack is running (or none was stopped by force) */
-export function readStack(): Stack | undefined {
+/** @returns undefined when no stack of that folder is running */
+export function readStack(folder: string): Stack | undefined {
+  const file = fileIn(folder);
   return existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : undefined;
 }
 
-export function writeStack(stack: Stack): void {
+export function writeStack(folder: string, stack: Stack): void {
+  const file = fileIn(folder);
   writeFileSync(`${file}.new`, JSON.stringify(stack), { mode: 0o600 });
   renameSync(`${file}.new`, file);
 }
 
-export const removeStack = (): void => rmSync(file, { force: true });
+export const removeStack = (folder: string): void => rmSync(fileIn(folder), { force: true });

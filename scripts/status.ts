@@ -3,7 +3,7 @@ import { evidenceInForce, readCapability } from '../capability/control-store.ts'
 import { type Flag, readFlagFile, rolloutPercent } from '../capability/flag-file.ts';
 import { readInterlock } from '../capability/phase.ts';
 import { command, commonOptions, configOf, serverOptions, withControl } from './command.ts';
-import { adminOptions, facadeStatus, flagFile } from './facade-admin.ts';
+import { adminOptions, facadeStatus, flagFile, onFacade } from './facade-admin.ts';
 
 const percent = (value: number | null | undefined) =>
   value === null || value === undefined ? '?' : `${value} %`;
@@ -34,7 +34,7 @@ Until there is a change stream the service has what the last copy gave it: "copi
         const row = await readCapability(control, name);
         const copied = await evidenceInForce(control, name, 'copied');
         const interlock = readInterlock(row && { phase: row.phase, ready: copied !== undefined });
-        const served = facade?.reachable ? facade.capabilities[name] : undefined;
+        const served = onFacade(facade, name);
         found.push({
           name,
           team,
@@ -46,7 +46,7 @@ Until there is a change stream the service has what the last copy gave it: "copi
             : (served?.proposedPercent ?? null),
           effectivePercent: served?.effectivePercent ?? null,
           interlock: interlock.open ? null : interlock.why,
-          reads: served?.reads ?? null,
+          readsLastMinute: served?.readsLastMinute ?? null,
         });
       }
       return found;
@@ -61,9 +61,9 @@ Until there is a change stream the service has what the last copy gave it: "copi
       output.say(
         `  reads      proposed ${percent(each.proposedPercent)}, effective ${percent(each.effectivePercent)}${each.interlock ? ` (held at legacy: ${each.interlock})` : ''}`,
       );
-      if (each.reads)
+      if (each.readsLastMinute)
         output.say(
-          `  last minute  ${each.reads.service} reads from the service, ${each.reads.legacy} from legacy`,
+          `  last minute  ${each.readsLastMinute.service} reads from the service, ${each.readsLastMinute.legacy} from legacy`,
         );
     }
     output.say(

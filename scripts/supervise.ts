@@ -33,13 +33,20 @@ export type SupervisedProcess = {
 
 const stopMsMax = 15_000;
 
+/** Ours, with what is given; a file that ours names for one of these must not stand beside it. */
+function childEnvironment(given: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  const replaced = new Set(Object.keys(given).map((name) => `${name}_FILE`));
+  const inherited = Object.entries(process.env).filter(([name]) => !replaced.has(name));
+  return { ...Object.fromEntries(inherited), ...given };
+}
+
 /** Starts it and waits for its line. @throws ProcessError with its own last words when it ends before */
 export async function startProcess(options: ProcessOptions): Promise<SupervisedProcess> {
   const { name, runFolder, run, env } = options;
   const logFile = join(runFolder.path, `${name}.log`);
   const log = createWriteStream(logFile);
   const child = spawn(process.execPath, [...run], {
-    env: { ...process.env, ...env },
+    env: childEnvironment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own: Ctrl-C is for the supervisor, which stops things in order.
     detached: true,
@@ -105,7 +112,7 @@ export async function runToEnd(options: {
   runFolder: RunFolder;
 }): Promise<string> {
   const child = spawn(process.execPath, [...options.run], {
-    env: { ...process.env, ...options.env },
+    env: childEnvironment(options.env),
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   if (child.pid) options.runFolder.remember(child.pid);

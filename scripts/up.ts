@@ -1,9 +1,6 @@
-// `npm start`: the whole sample on this machine. Two database servers, the monolith, the reviews service, the
-// facade, a little traffic; says where everything is and what to try; stops all of it on SIGTERM.
-import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { controlSchema } from '../capability/control-store.ts';
 import { setReadPercent, writeFlagFile } from '../capability/flag-file.ts';
@@ -14,16 +11,15 @@ import {
   parseOptions,
   type Values,
 } from '../capability/options.ts';
-import { accountGrants, passwordOf } from './accounts.ts';
+import { accountGrants, secretIn } from './accounts.ts';
 import { CommandError, configOf } from './command.ts';
 import { PrivateServerError, startPrivateServer } from './private-server.ts';
 import { claimRunFolder, type RunFolder, RunFolderBusyError } from './run-folder.ts';
-import { readStack, removeStack, type Stack, writeStack } from './stack.ts';
+import { removeStack, type Stack, writeStack } from './stack.ts';
 import { ProcessError, runToEnd, startProcess } from './supervise.ts';
 import { startTraffic } from './traffic.ts';
 
 const root = join(import.meta.dirname, '..');
-const varFolder = join(root, 'var');
 
 const options = {
   config: { type: 'text', default: 'banyan.config.ts', env: 'BANYAN_CONFIG', help: 'The configuration.' },
@@ -32,6 +28,12 @@ const options = {
     help: 'Print one line of JSON on standard output when all of it answers, and nothing else.',
   },
   help: { type: 'flag', help: 'Print this.' },
+  folder: {
+    type: 'text',
+    default: 'var',
+    env: 'BANYAN_FOLDER',
+    help: 'Where databases, secrets, photos and logs are kept.',
+  },
   port: {
     type: 'port',
     default: 8080,
@@ -88,8 +90,8 @@ type Up = {
 /** Things to stop, in the reverse of the order in which they were started. */
 const started: { name: string; stop(): Promise<void> }[] = [];
 
-async function stopAll(): Promise<void> {
-  removeStack();
+async function stopAll(folder: string): Promise<void> {
+  removeStack(folder);
   for (let each = started.pop(); each; each = started.pop()) await each.stop();
 }
 
@@ -136,7 +138,7 @@ async function databaseServer(
 ): Promise<string> {
   if (given) return given;
   const server = await startPrivateServer({
-    folder: join(varFolder, 'databases', name),
+    folder: resolve(up.values.folder, 'databases', name),
     runFolder: up.runFolder,
     serverId,
     port,
@@ -167,8 +169,13 @@ async function onServer<T>(
 }
 
 /** The application's own account, which owns its schema and nothing else. */
-async function applicationDatabase(server: string, schema: string, account: string): Promise<string> {
-  const password = secret(account);
+async function applicationDatabase(
+  folder: string,
+  server: string,
+  schema: string,
+  account: string,
+): Promise<string> {
+  const password = secretIn(folder, account);
   await onServer(server, async (query) => {
     await query(`CREATE DATABASE IF NOT EXISTS \`${schema}\``);
     await query(`CREATE USER IF NOT EXISTS '${account}'@'%' IDENTIFIED BY '${password}'`);
@@ -179,16 +186,6 @@ async function applicationDatabase(server: string, schema: string, account: stri
   url.username = account;
   url.password = password;
   return url.href;
-}
-
-const secretsFolder = join(varFolder, 'secrets');
-
-/** A random word that stays the same from start to start. */
-function secret(name: string): string {
-  const file = join(secretsFolder, name);
-  mkdirSync(secretsFolder, { recursive: true, mode: 0o700 });
-  if (!existsSync(file)) writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600 });
-  return readFileSync(file, 'utf8').trim();
 }
 
 async function startStack(up: Up): Promise<Stack> {
@@ -204,13 +201,13 @@ async function startStack(up: Up): Promise<Stack> {
   if (!reviews)
     throw new CommandError(`${values.config} has no capability "reviews", which is what the sample runs`);
   const [shopUrl, reviewsUrl] = await Promise.all([
-    applicationDatabase(legacyServer, config.legacy.database, 'shop_app'),
-    applicationDatabase(servicesServer, reviews.service.database, 'reviews_app'),
+    applicationDatabase(values.folder, legacyServer, config.legacy.database, 'shop_app'),
+    applicationDatabase(values.folder, servicesServer, reviews.service.database, 'reviews_app'),
   ]);
   const fails = (message: string) => {
     process.stderr.write(`${message}\nstopping everything\n`);
     process.exitCode = 1;
-    stopAll().then(() => process.exit());
+    stopAll(values.folder).then(() => process.exit());
   };
   const supervise = async (name: string, run: string[], env: Record<string, string>) => {
     const child = await startProcess({ name, runFolder, run, env, onUnexpectedExit: fails });
@@ -220,7 +217,7 @@ async function startStack(up: Up): Promise<Stack> {
   const monolithEnv = {
     LEGACY_DATABASE_URL: shopUrl,
     LEGACY_PORT: String(values.legacyPort),
-    LEGACY_UPLOADS: join(varFolder, 'uploads'),
+    LEGACY_UPLOADS: resolve(values.folder, 'uploads'),
   };
   const [monolith, service] = await Promise.all([
     supervise('monolith', [join(root, 'legacy-monolith', 'server.ts')], monolithEnv),
@@ -258,25 +255,25 @@ async function startStack(up: Up): Promise<Stack> {
       '--json',
       '--config',
       values.config,
-      '--secrets',
-      secretsFolder,
+      '--folder',
+      values.folder,
       '--actor',
       'npm start',
     ],
   });
   say('control store and accounts are in place');
 
-  const flags = join(varFolder, 'flags.json');
+  const flags = resolve(values.folder, 'flags.json');
   if (!existsSync(flags)) {
     writeFlagFile(flags, { version: 2, features: [] });
     for (const { name } of config.capabilities) setReadPercent(flags, name, 0);
   }
-  const token = secret('admin-token');
+  const token = secretIn(values.folder, 'admin-token');
   const facadeAccount =
     accountGrants(config).find(({ account }) => account === 'banyan_facade')?.account ?? 'banyan_facade';
   const controlUrl = new URL(withPath(controlServer, controlSchema));
   controlUrl.username = facadeAccount;
-  controlUrl.password = passwordOf(secretsFolder, facadeAccount);
+  controlUrl.password = secretIn(values.folder, facadeAccount);
   const facade = await supervise('facade', [join(root, 'facade', 'server.ts')], {
     BANYAN_CONFIG: values.config,
     BANYAN_FACADE_PORT: String(values.port),
@@ -312,15 +309,15 @@ const popularProducts = (legacyUrl: string): Promise<number[]> =>
     ).map(({ PRD_NO }) => Number(PRD_NO)),
   );
 
-const guide = (stack: Stack, product: number) => `
+const guide = (stack: Stack, folder: string, product: number) => `
 The shop is at ${stack.facade} (behind it the monolith at ${stack.legacy}).
 
   facade         ${stack.facade}
   admin          ${stack.admin}   curl -H "Authorization: Bearer ${stack.token}" ${stack.admin}/api/status
   reviews        ${stack.services.reviews}   the extracted service
-  legacy DB      mysql://${new URL(stack.databases.legacy).host}   passwords are in var/secrets and var/databases/*/root-password
+  legacy DB      mysql://${new URL(stack.databases.legacy).host}   passwords are in ${folder}/secrets and ${folder}/databases/*/root-password
   services' DB   mysql://${new URL(stack.databases.services).host}
-  logs           var/run/*.log
+  logs           ${folder}/run/*.log
 
 Try, in another terminal:
 
@@ -346,10 +343,10 @@ async function main(argv: readonly string[]): Promise<void> {
     throw new CommandError(`npm start takes options only: what is "${words.join(' ')}"?`, { exitCode: 2 });
   if (values.import && !existsSync(values.import))
     throw new CommandError(`--import: there is no file ${values.import}`, { exitCode: 2 });
-  const runFolder = await claimRunFolder(join(varFolder, 'run'));
+  const runFolder = await claimRunFolder(resolve(values.folder, 'run'));
   if (values.fresh)
     for (const name of ['databases', 'uploads', 'flags.json'])
-      rmSync(join(varFolder, name), { recursive: true, force: true });
+      rmSync(join(values.folder, name), { recursive: true, force: true });
   const say = (line: string) => {
     if (!values.json) process.stderr.write(`${line}\n`);
   };
@@ -358,19 +355,19 @@ async function main(argv: readonly string[]): Promise<void> {
   const running = (async () => {
     const stack = await startStack({ values, runFolder, say });
     const products = await popularProducts(stack.databases.legacy);
-    writeStack(stack);
+    writeStack(values.folder, stack);
     if (!values.quiet) {
       const traffic = startTraffic(stack.facade, products);
       started.push({ name: 'traffic', stop: traffic.stop });
     }
-    console.log(values.json ? JSON.stringify(stack) : guide(stack, products[0] ?? 1));
+    console.log(values.json ? JSON.stringify(stack) : guide(stack, values.folder, products[0] ?? 1));
   })();
   try {
     await Promise.race([running, asked]);
     await asked;
     say('stopping …');
   } finally {
-    await stopAll();
+    await stopAll(values.folder);
     // Asked to stop while still starting: what was on its way is remembered, too.
     await runFolder.endChildren();
   }
@@ -381,7 +378,7 @@ try {
 } catch (error) {
   if (error instanceof RunFolderBusyError)
     process.stderr.write(
-      `npm start: a stack is running already (process ${error.ownerPid}${readStack() ? `, facade at ${readStack()?.facade}` : ''}): stop it first\n`,
+      `npm start: a stack is running already (process ${error.ownerPid}, in ${error.folder}): stop it first, or give another --folder and ports\n`,
     );
   else if (
     error instanceof CommandError ||

@@ -14,22 +14,34 @@ const { capability } = field;
 const pageSize = 10;
 
 const answer = (body: unknown): { answer: LegacyAnswer } => ({ answer: { status: 200, body } });
-const badProduct = answer({ resultCode: '1001', resultMsg: '상품번호를 확인해 주세요.' });
+const badProduct = answer({
+  resultCode: '1001',
+  resultMsg: '필수 파라미터가 없거나 형식이 올바르지 않습니다.',
+});
+
+/** As legacy reads a parameter: the first of its name, without control characters but line breaks and tabs. */
+const parameter = (query: URLSearchParams, name: string) =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what this is about
+  (query.get(name) ?? '').replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]/g, '');
 
 /** As legacy reads it: digits within INT UNSIGNED. */
 function productNumber(query: URLSearchParams): number | undefined {
-  const text = query.get('prdNo') ?? '';
+  const text = parameter(query, 'prdNo');
   const number = Number(text);
-  return /^\d{1,10}$/.test(text) && number <= 4_294_967_295 ? number : undefined;
+  return /^\d+$/.test(text) && number <= 4_294_967_295 ? number : undefined;
 }
 
 /** As legacy reads it: anything that is no page is the first. */
 const pageNumber = (query: URLSearchParams) => {
-  const text = query.get('page') ?? '';
+  const text = parameter(query, 'page');
   return /^[1-9]\d{0,5}$/.test(text) ? Number(text) : 1;
 };
 
-const sorts: Readonly<Record<string, string>> = { RCNT: 'recent', STAR: 'rating', RCMD: 'recommended' };
+const sorts: ReadonlyMap<string, string> = new Map([
+  ['RCNT', 'recent'],
+  ['STAR', 'rating'],
+  ['RCMD', 'recommended'],
+]);
 
 /** The service's answer is input from another process: it is looked at before it is believed. */
 function parse<T>(
@@ -105,7 +117,7 @@ export const list: HttpReadTranslator = {
   request({ query }) {
     const product = productNumber(query);
     if (product === undefined) return badProduct;
-    const sort = sorts[query.get('sort') ?? ''] ?? 'recent';
+    const sort = sorts.get(parameter(query, 'sort')) ?? 'recent';
     return {
       ask: {
         path: `/products/${product}/reviews?sort=${sort}&page=${pageNumber(query)}&pageSize=${pageSize}`,
@@ -134,7 +146,7 @@ export const summary: HttpReadTranslator = {
     parse(response, 'rating summary', (body) => {
       const ratings = summaryOf(body);
       if (!ratings) return undefined;
-      const starCnt = Object.fromEntries(
+      const starCnt = new Map(
         ratings.histogram.map((each, index) => [String(index + 1).padStart(2, '0'), each]),
       );
       return {

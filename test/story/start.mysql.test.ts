@@ -1,0 +1,163 @@
+// `npm start` as it is met: a busy port, a second start, an end by force, databases of one's own.
+
+import { once } from 'node:events';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { expect, test } from 'vitest';
+import { serverUrl } from '../databases.ts';
+import { anyPorts, run, stackFolder, startStack } from './stack.ts';
+
+const small = ['--reviews', '50'];
+
+const isAlive = (pid: number) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Waits until a condition holds. */
+async function until(holds: () => boolean, msMax = 20_000): Promise<void> {
+  for (const end = Date.now() + msMax; !holds(); await new Promise((resolve) => setTimeout(resolve, 20)))
+    if (Date.now() > end) throw new Error('it did not come true in time');
+}
+
+const childrenOf = (folder: string) => readdirSync(join(folder, 'run', 'children')).map(Number);
+
+test('its one line says where everything is, a second start is refused, SIGTERM stops all of it', async () => {
+  await using stack = await startStack(small);
+  expect(stack).toMatchObject({
+    ready: true,
+    facade: expect.stringMatching(/^http:/),
+    admin: expect.stringMatching(/^http:/),
+    legacy: expect.stringMatching(/^http:/),
+    services: { reviews: expect.stringMatching(/^http:/) },
+    token: expect.stringMatching(/.{16}/),
+    databases: {
+      legacy: expect.stringMatching(/^mysql:/),
+      services: expect.stringMatching(/^mysql:/),
+      control: expect.stringMatching(/^mysql:/),
+    },
+  });
+  expect((await fetch(new URL('/readyz', stack.admin))).status).toBe(200);
+  expect((await fetch(new URL('/products', stack.facade))).status).toBe(200);
+  const second = await run('up.ts', ['--json', '--folder', stack.folder, ...anyPorts]);
+  expect(second).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/running already \(process \d+.*stop it first/),
+  });
+  const children = childrenOf(stack.folder);
+  expect(children).toHaveLength(5);
+  expect(await stack.stop()).toBe(0);
+  expect(children.filter(isAlive)).toEqual([]);
+}, 60_000);
+
+test('after kill -9 the next start ends what was left, and finds the data as it was', async () => {
+  const folder = stackFolder();
+  const first = await startStack(small, folder);
+  const copy = await first.banyan('copy', 'reviews', '--json');
+  expect(JSON.parse(copy.stdout)).toMatchObject({ ok: true });
+  const left = childrenOf(folder);
+  await first.stop('SIGKILL');
+  expect(left.filter(isAlive)).toHaveLength(5);
+  await using second = await startStack(small, folder);
+  expect(left.filter(isAlive)).toEqual([]);
+  const status = JSON.parse((await second.banyan('status', '--json')).stdout);
+  expect(status.capabilities[0]).toMatchObject({ phase: 'synced', copied: { facts: { refused: 0 } } });
+}, 90_000);
+
+test('when a part dies everything stops and says which', async () => {
+  await using stack = await startStack(small);
+  let said = '';
+  stack.process.stderr?.on('data', (text: string) => {
+    said += text;
+  });
+  const exited = once(stack.process, 'exit');
+  const monolith = childrenOf(stack.folder).find((pid) =>
+    readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('legacy-monolith'),
+  );
+  process.kill(monolith ?? 0, 'SIGKILL');
+  expect((await exited)[0]).toBe(1);
+  expect(said).toMatch(/monolith ended/);
+  await until(() => childrenOf(stack.folder).filter(isAlive).length === 0);
+}, 60_000);
+
+test('busy ports are all named before anything is started', async () => {
+  const busy = createServer().listen(0, '127.0.0.1');
+  await once(busy, 'listening');
+  const address = busy.address();
+  const port = typeof address === 'object' && address ? address.port : 0;
+  const folder = stackFolder();
+  const { code, stderr, stdout } = await run('up.ts', [
+    '--folder',
+    folder,
+    ...anyPorts,
+    '--port',
+    String(port),
+    '--legacy-port',
+    String(port),
+  ]);
+  busy.close();
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(stderr).toMatch(new RegExp(`port ${port} for the facade is not free.*--port`));
+  expect(stderr).toMatch(new RegExp(`port ${port} for the monolith is not free.*--legacy-port`));
+  expect(readdirSync(folder)).toEqual(['run']);
+  rmSync(folder, { recursive: true });
+});
+
+test.each([
+  ['a file to import that is not there', ['--import', '/no/such/file'], 1, /--import: there is no file/],
+  ['an option that does not exist', ['--ports', '1'], 1, /no option --ports/],
+  ['words', ['reviews'], 1, /takes options only/],
+  ['a configuration that is not there', ['--config', 'nowhere.ts'], 1, /nowhere\.ts cannot be used/],
+  [
+    'a database server that does not answer',
+    ['--legacy-url', 'mysql://root@127.0.0.1:1'],
+    1,
+    /127\.0\.0\.1:1 does not answer/,
+  ],
+])('%s is a clear error', async (_, words, code, message) => {
+  const folder = stackFolder();
+  const result = await run('up.ts', ['--folder', folder, ...anyPorts, ...words]);
+  expect(result.stderr).toMatch(message);
+  expect(result.stderr).not.toMatch(/at .*\.ts:\d+/);
+  expect(result.code).toBe(code);
+  rmSync(folder, { recursive: true });
+});
+
+test('existing servers instead of private ones, the password from a file', async () => {
+  const folder = stackFolder();
+  const urls = { legacy: serverUrl('legacy'), services: serverUrl('services') };
+  const names = { legacy: 'shop', services: 'reviews' } as const;
+  const free = async () => {
+    for (const server of ['legacy', 'services'] as const) {
+      const sql = await createConnection(urls[server]);
+      await sql.query(`DROP DATABASE IF EXISTS ${names[server]}`);
+      await sql.query('DROP DATABASE IF EXISTS banyan');
+      await sql.end();
+    }
+  };
+  await free();
+  const urlFile = join(folder, 'services-url');
+  writeFileSync(urlFile, `${urls.services}\n`);
+  process.env.BANYAN_SERVICES_URL_FILE = urlFile;
+  try {
+    await using stack = await startStack([...small, '--legacy-url', urls.legacy], folder);
+    expect(childrenOf(folder)).toHaveLength(3);
+    const sql = await createConnection(urls.legacy);
+    const [[reviews]] = (await sql.query<RowDataPacket[]>(
+      'SELECT COUNT(*) AS n FROM shop.TB_RVW_MST',
+    )) as unknown as [[{ n: number }]];
+    await sql.end();
+    expect(Number(reviews.n)).toBe(50);
+    expect((await fetch(new URL('/products', stack.facade))).status).toBe(200);
+  } finally {
+    delete process.env.BANYAN_SERVICES_URL_FILE;
+    await free();
+  }
+}, 60_000);
