@@ -7,10 +7,7 @@ import { defineConfig } from './capability/load-config.ts';
 /** Legacy says its errors in HTTP 200. */
 const isError: IsError = ({ status, body }) =>
   status >= 500 ||
-  (typeof body === 'object' &&
-    body !== null &&
-    'resultCode' in body &&
-    String(body.resultCode).startsWith('9'));
+  (typeof body === 'object' && body !== null && 'resultCode' in body && body.resultCode === '9999');
 
 export default defineConfig({
   upstreams: { legacy: 'http://127.0.0.1:8082', reviews: 'http://127.0.0.1:8083' },

@@ -9,7 +9,14 @@ export default defineConfig({
     hookTimeout: 60_000,
     exclude: ['**/node_modules/**', 'var/**'],
     projects: [
-      { extends: true, test: { name: 'unit', include: ['**/*.test.ts'], exclude: ['**/node_modules/**', 'var/**', '**/*.mysql.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['**/*.test.ts'],
+          exclude: ['**/node_modules/**', 'var/**', '**/*.mysql.test.ts'],
+        },
+      },
       { extends: true, test: { name: 'mysql', include: ['**/*.mysql.test.ts'] } },
     ],
   },

@@ -28,6 +28,8 @@ export type PrivateServer = {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** When it has ended, however: where its log is. */
+  readonly exited: Promise<string>;
   /** Ends it in an orderly way, by force after ten seconds. */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -123,7 +125,7 @@ export async function startPrivateServer(options: PrivateServerOptions): Promise
   // A socket's path holds 107 bytes (unix(7)), fewer than a checkout's path may have.
   const socketFolder = mkdtempSync(join(tmpdir(), 'banyan-'));
   const logFile = join(folder, 'server.log');
-  const log = openSync(logFile, 'w');
+  const log = openSync(logFile, 'a');
   const child = spawn(
     'mariadbd',
     [
@@ -156,9 +158,10 @@ export async function startPrivateServer(options: PrivateServerOptions): Promise
     { stdio: ['ignore', log, log], detached: true },
   );
   closeSync(log);
-  const exited = new Promise<void>((resolve) =>
-    child.once('exit', () => resolve()).once('error', () => resolve()),
-  );
+  const exited = new Promise<string>((resolve) => {
+    const message = `the database server on port ${port} ended; its log is ${logFile}`;
+    child.once('exit', () => resolve(message)).once('error', () => resolve(message));
+  });
   await new Promise<void>((resolve, reject) => {
     child.once('spawn', resolve);
     child.once('error', (cause) =>
@@ -181,7 +184,7 @@ export async function startPrivateServer(options: PrivateServerOptions): Promise
   for (const until = Date.now() + startMsMax; ; ) {
     try {
       await (await createConnection(url)).end();
-      return { url, port, pid, stop, [Symbol.asyncDispose]: stop };
+      return { url, port, pid, exited, stop, [Symbol.asyncDispose]: stop };
     } catch (cause) {
       const gone = child.exitCode !== null || child.signalCode !== null;
       if (gone || Date.now() > until) {

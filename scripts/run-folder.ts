@@ -12,7 +12,7 @@ export class RunFolderBusyError extends Error {
   readonly folder: string;
   readonly ownerPid: number;
   constructor(folder: string, ownerPid: number) {
-    super(`${folder} is in use by process ${ownerPid}`);
+    super(`${folder} is in use: running already (process ${ownerPid})`);
     this.folder = folder;
     this.ownerPid = ownerPid;
   }

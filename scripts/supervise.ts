@@ -16,9 +16,6 @@ export type ProcessOptions = {
   /** The TypeScript file and its arguments. */
   readonly run: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  readonly startMsMax?: number;
-  /** Called when it ends though nobody stopped it. */
-  readonly onUnexpectedExit?: (message: string) => void;
 };
 
 export type Listening = { readonly [name: string]: string };
@@ -28,9 +25,12 @@ export type SupervisedProcess = {
   readonly pid: number;
   /** What it said: at least `listening`. */
   readonly said: Listening;
+  /** When it has ended, however: in what way, and its last words. */
+  readonly exited: Promise<string>;
   stop(): Promise<void>;
 };
 
+const startMsMax = 30_000;
 const stopMsMax = 15_000;
 
 /** Ours, with what is given; a file that ours names for one of these must not stand beside it. */
@@ -44,15 +44,17 @@ function childEnvironment(given: Readonly<Record<string, string>>): NodeJS.Proce
 export async function startProcess(options: ProcessOptions): Promise<SupervisedProcess> {
   const { name, runFolder, run, env } = options;
   const logFile = join(runFolder.path, `${name}.log`);
-  const log = createWriteStream(logFile);
+  const log = createWriteStream(logFile, { flags: 'a' });
   const child = spawn(process.execPath, [...run], {
     env: childEnvironment(env),
     stdio: ['ignore', 'pipe', 'pipe'],
     // A group of its own: Ctrl-C is for the supervisor, which stops things in order.
     detached: true,
   });
-  const exit = Promise.withResolvers<number | null>();
-  child.once('exit', (code) => exit.resolve(code)).once('error', () => exit.resolve(null));
+  const exit = Promise.withResolvers<string>();
+  child
+    .once('exit', (code, signal) => exit.resolve(signal ?? `exit code ${code}`))
+    .once('error', (error) => exit.resolve(error.message));
   child.stderr.pipe(log, { end: false });
   const lastWords = () => readFileSync(logFile, 'utf8').trim().split('\n').slice(-5).join('\n');
   const heard = Promise.withResolvers<Listening>();
@@ -65,11 +67,9 @@ export async function startProcess(options: ProcessOptions): Promise<SupervisedP
       // a line for people
     }
   });
-  let stopping = false;
   const pid = child.pid ?? 0;
   if (pid > 0) runFolder.remember(pid);
   const stop = async () => {
-    stopping = true;
     if (child.exitCode === null && child.signalCode === null && pid > 0) {
       child.kill('SIGTERM');
       const force = setTimeout(() => child.kill('SIGKILL'), stopMsMax);
@@ -83,20 +83,19 @@ export async function startProcess(options: ProcessOptions): Promise<SupervisedP
     () =>
       heard.reject(
         new ProcessError(
-          `${name} did not say where it listens within ${(options.startMsMax ?? 30_000) / 1000} s; its log is ${logFile}`,
+          `${name} did not say where it listens within ${startMsMax / 1000} s; its log is ${logFile}`,
         ),
       ),
-    options.startMsMax ?? 30_000,
+    startMsMax,
   );
-  exit.promise.then((code) => {
-    const message = `${name} ended${code === null ? '' : ` with exit code ${code}`}: ${lastWords()}`;
+  const exited = exit.promise.then((how) => {
+    const message = `${name} ended (${how}): ${lastWords()}`;
     heard.reject(new ProcessError(message));
-    if (!stopping) options.onUnexpectedExit?.(`${message}\nits log is ${logFile}`);
+    return `${message}\nits log is ${logFile}`;
   });
   try {
-    return { name, pid, said: await heard.promise, stop };
+    return { name, pid, said: await heard.promise, exited, stop };
   } catch (error) {
-    stopping = true;
     await stop();
     throw error;
   } finally {

@@ -1,0 +1,69 @@
+// What the facade itself says when something is wrong: data, in one place.
+
+type Fault = { readonly status: number; readonly message: string };
+
+/** To clients: no internals; the cause is in the log. */
+export const faults = {
+  bad_request: { status: 400, message: 'The request is malformed.' },
+  bad_path: { status: 400, message: 'The path of the request is malformed.' },
+  bad_framing: { status: 400, message: 'The request cannot be forwarded safely.' },
+  request_timeout: { status: 408, message: 'The request did not arrive in time.' },
+  body_too_large: { status: 413, message: 'The body of the request is too large.' },
+  headers_too_large: { status: 431, message: 'The headers of the request are too large.' },
+  upstream_failed: { status: 502, message: 'The server behind this address failed.' },
+  upstream_unavailable: { status: 503, message: 'The server behind this address cannot be reached.' },
+  too_many_websockets: { status: 503, message: 'There are too many open connections.' },
+  upstream_timeout: { status: 504, message: 'The server behind this address did not answer in time.' },
+} as const satisfies Record<string, Fault>;
+
+export type FaultCode = keyof typeof faults;
+
+/** The JSON body of an answer by the facade itself. */
+export const faultBody = (code: FaultCode) =>
+  JSON.stringify({ error: { code, message: faults[code].message } });
+
+/** A failure on the way to an upstream, by what it means for the client. */
+export class UpstreamError extends Error {
+  override name = 'UpstreamError';
+  readonly code: FaultCode;
+  constructor(code: FaultCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
+/** Why the facade cannot start, and what to do about it. */
+export class StartError extends Error {
+  override name = 'StartError';
+  readonly hint: string;
+  constructor(message: string, hint: string, cause?: unknown) {
+    super(message, { cause });
+    this.hint = hint;
+  }
+}
+
+/** Errors before anything was sent: the request has certainly not been executed. */
+const notConnected = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ETIMEDOUT',
+]);
+
+export const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
+/** What a failed exchange with an upstream is called to the client. */
+export function faultOf(error: unknown): FaultCode {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (at instanceof UpstreamError) return at.code;
+    if (notConnected.has(codeOf(at))) return 'upstream_unavailable';
+    // Several addresses were tried (localhost as ::1 and 127.0.0.1).
+    if (at instanceof AggregateError && at.errors.some((one) => notConnected.has(codeOf(one))))
+      return 'upstream_unavailable';
+  }
+  return 'upstream_failed';
+}

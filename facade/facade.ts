@@ -1,0 +1,178 @@
+// The proxy that every request of a company goes through: a request is read as far as its head, a side is chosen,
+// and then it streams.
+import { type IncomingMessage, METHODS } from 'node:http';
+import type { BlockList } from 'node:net';
+import type { Duplex } from 'node:stream';
+import fastify, { type FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { BanyanConfig } from '../capability/capability.ts';
+import { answerClientError } from './client-error.ts';
+import type { ControlView } from './control-view.ts';
+import type { Flags } from './flags.ts';
+import { createForwarder, createPool } from './forwarder.ts';
+import { requestHeaders } from './headers.ts';
+import { listen } from './listen.ts';
+import type { Metrics } from './metrics.ts';
+import type { Limits } from './options.ts';
+import { decide, judge, originFor } from './passage.ts';
+import { createRouteTable } from './route-table.ts';
+import { createServe, type Serve } from './serve.ts';
+import { createTunnels, type Tunnels } from './tunnel.ts';
+
+export type FacadeDeps = {
+  readonly config: BanyanConfig;
+  /** Origins by name, the options' word included. */
+  readonly upstreams: BanyanConfig['upstreams'];
+  readonly limits: Limits;
+  readonly trustedProxies: BlockList;
+  readonly flags: Pick<Flags, 'isOn'>;
+  readonly control: Pick<ControlView, 'standing'>;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+};
+
+export type Facade = {
+  /** @returns its URL; @throws StartError */
+  start(host: string, port: number): Promise<string>;
+  /** Accepts nothing new, lets requests in flight finish for as long as the limits say, then ends the rest. */
+  stop(): Promise<void>;
+  /** Ends all that is in flight at once; for a stop that is under way. */
+  stopNow(): void;
+  isListening(): boolean;
+  openWebsockets(): number;
+};
+
+const isWebsocket = ({ method, headers }: IncomingMessage) =>
+  method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
+
+/** A server of which Fastify keeps the connections and the lifecycle; what a path means is not its affair. */
+function createApp(limits: Limits): FastifyInstance {
+  return fastify({
+    logger: false,
+    trustProxy: false,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    requestTimeout: limits.requestMsMax,
+    connectionTimeout: limits.idleMsMax,
+    keepAliveTimeout: limits.keepAliveMsMax,
+    clientErrorHandler: answerClientError,
+    http: {
+      insecureHTTPParser: false,
+      // Judged with the rest, so that the answer is in the form of the others.
+      requireHostHeader: false,
+      maxHeaderSize: limits.headerBytesMax,
+      headersTimeout: limits.headersMsMax,
+      // How exactly the two time limits of a request are kept.
+      connectionsCheckingInterval: Math.min(limits.headersMsMax, 5_000),
+      keepAlive: true,
+      keepAliveInitialDelay: 30_000,
+      noDelay: true,
+      // Other protocols are not offered: such a request is served as if it had not asked.
+      shouldUpgradeCallback: isWebsocket,
+    },
+    // One route for all: Fastify's router would decode paths as UTF-8, and refuse those of other character sets.
+    rewriteUrl: () => '/',
+  });
+}
+
+/** Every request comes to one handler, every websocket to one other. */
+function mount(app: FastifyInstance, deps: FacadeDeps, { serve, refuse }: Serve, tunnels: Tunnels): void {
+  const { config, upstreams, limits, trustedProxies, flags, control, log } = deps;
+  const circumstances = {
+    routes: createRouteTable(config.capabilities),
+    standing: control.standing,
+    isFlagOn: flags.isOn,
+  };
+  const methods = METHODS.filter((method) => method !== 'CONNECT');
+  // Bodies of every method are streams to the facade, never parsed.
+  for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
+  app.route({
+    method: methods,
+    url: '/',
+    handler(request, reply) {
+      const judged = judge(request.raw, request.originalUrl, limits);
+      if ('refused' in judged) return refuse(reply, judged.refused);
+      const passage = decide(
+        request.raw,
+        judged.target,
+        originFor(request.raw, trustedProxies),
+        circumstances,
+      );
+      return serve(request, reply, passage);
+    },
+  });
+  app.setErrorHandler((error, _request, reply) => {
+    log.error({ err: error }, 'the facade failed');
+    refuse(reply, 'upstream_failed');
+  });
+  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy()); // Node has let go of it: nobody else listens
+    const judged = judge(request, request.url ?? '', limits);
+    if ('refused' in judged) return tunnels.refuse(request, socket, judged.refused);
+    const path = judged.target.path + judged.target.query;
+    const headers = requestHeaders(request.rawHeaders, originFor(request, trustedProxies));
+    tunnels.open(request, socket, head, { upstream: upstreams.legacy, path, headers });
+  });
+}
+
+export async function createFacade(deps: FacadeDeps): Promise<Facade> {
+  const { config, upstreams, limits, metrics, log } = deps;
+  let state: 'new' | 'listening' | 'stopping' = 'new';
+  const app = createApp(limits);
+  const forwarder = await createForwarder(app, [upstreams.legacy], limits);
+  const tunnels = createTunnels(limits, log);
+  const servicePools = new Map(
+    config.capabilities.map(({ service }) => [
+      service.upstream,
+      createPool(upstreams[service.upstream] ?? '', limits),
+    ]),
+  );
+  const serving = createServe({
+    forwarder,
+    legacy: upstreams.legacy,
+    manner: config.legacy.manner,
+    servicePool(upstream) {
+      const pool = servicePools.get(upstream);
+      if (!pool) throw new Error(`the configuration has no upstream "${upstream}"`);
+      return pool;
+    },
+    limits,
+    metrics,
+    log,
+    isStopping: () => state === 'stopping',
+  });
+
+  mount(app, deps, serving, tunnels);
+
+  function endOpenEnded(): void {
+    forwarder.endStreams();
+    tunnels.stop();
+  }
+  function stopNow(): void {
+    endOpenEnded();
+    app.server.closeAllConnections();
+  }
+
+  return {
+    async start(host, port) {
+      const url = await listen(app, host, port, '--port', 'BANYAN_FACADE_PORT');
+      state = 'listening';
+      return url;
+    },
+    async stop() {
+      state = 'stopping';
+      const grace = setTimeout(endOpenEnded, Math.min(limits.websocketGraceMsMax, limits.stopMsMax));
+      const end = setTimeout(stopNow, limits.stopMsMax);
+      // Node closes the connections that are idle when it is told to stop, not those that become so afterwards.
+      const idle = setInterval(() => app.server.closeIdleConnections(), 50);
+      await app.close();
+      for (const timer of [grace, end, idle]) clearTimeout(timer);
+      await forwarder.stop();
+      await Promise.all([...servicePools.values()].map((pool) => pool.destroy()));
+    },
+    stopNow,
+    isListening: () => state === 'listening',
+    openWebsockets: tunnels.count,
+  };
+}

@@ -1,0 +1,30 @@
+// The facade's own cookies. `banyan_id` makes a client's reads stay on the side they are on.
+import { randomBytes } from 'node:crypto';
+
+const prefix = 'banyan_';
+const name = 'banyan_id';
+const yearSeconds = 365 * 24 * 60 * 60;
+/** 128 bits in base64url. */
+const shape = /^[A-Za-z0-9_-]{22}$/;
+
+/** The id that a client brings, or undefined when it brings none or none of ours. */
+export function idFrom(cookieHeader: string | undefined): string | undefined {
+  for (const pair of cookieHeader?.split(';') ?? []) {
+    const [key, value] = pair.trim().split('=', 2);
+    if (key === name && value !== undefined && shape.test(value)) return value;
+  }
+  return undefined;
+}
+
+export const mintId = () => randomBytes(16).toString('base64url');
+
+/** The value of Set-Cookie. `Secure` only on https: on http a browser would not keep it. */
+export const idCookie = (id: string, proto: 'http' | 'https') =>
+  `${name}=${id}; Path=/; Max-Age=${yearSeconds}; HttpOnly; SameSite=Lax${proto === 'https' ? '; Secure' : ''}`;
+
+/** A Cookie header without the facade's cookies, the others byte for byte; empty when none is left. */
+export function withoutOwnCookies(header: string): string {
+  if (!header.includes(prefix)) return header;
+  const kept = header.split(';').filter((pair) => !pair.trimStart().startsWith(prefix));
+  return kept.join(';').trimStart();
+}

@@ -1,0 +1,177 @@
+// The facade's options; README's table and --help derive from this.
+import { parseOptions } from '../capability/options.ts';
+
+const mib = 1024 * 1024;
+
+export const declaration = {
+  config: {
+    type: 'text',
+    default: 'banyan.config.ts',
+    env: 'BANYAN_CONFIG',
+    help: 'the configuration module',
+  },
+  port: { type: 'port', default: 8080, env: 'BANYAN_FACADE_PORT', help: 'where clients connect' },
+  host: {
+    type: 'text',
+    default: '127.0.0.1',
+    env: 'BANYAN_FACADE_HOST',
+    help: 'the address that clients connect to; 0.0.0.0 for all',
+  },
+  adminPort: { type: 'port', default: 8081, env: 'BANYAN_ADMIN_PORT', help: 'health, metrics and status' },
+  adminHost: {
+    type: 'text',
+    default: '127.0.0.1',
+    env: 'BANYAN_ADMIN_HOST',
+    help: 'the address of the admin listener',
+  },
+  adminToken: {
+    type: 'text',
+    env: 'BANYAN_ADMIN_TOKEN',
+    secret: true,
+    help: 'who shows it may use the admin listener; at least 16 characters',
+  },
+  controlUrl: {
+    type: 'url',
+    env: 'BANYAN_CONTROL_URL',
+    secret: true,
+    help: 'the control store, mysql://user:password@host:port/schema',
+  },
+  flags: {
+    type: 'text',
+    env: 'BANYAN_FLAGS',
+    help: 'a flag file in the schema of Unleash clients; the embedded default',
+  },
+  unleashUrl: {
+    type: 'url',
+    env: 'UNLEASH_URL',
+    help: 'the API of an Unleash server, instead of a flag file',
+  },
+  unleashToken: {
+    type: 'text',
+    env: 'UNLEASH_TOKEN',
+    secret: true,
+    help: 'a client token of that Unleash server',
+  },
+  unleashPollMs: {
+    type: 'integer',
+    default: 5_000,
+    min: 100,
+    help: 'how often Unleash is asked, in milliseconds',
+  },
+  upstream: {
+    type: 'list',
+    env: 'BANYAN_UPSTREAMS',
+    help: 'name=url,…: where upstreams of the configuration are instead',
+  },
+  trustedProxies: {
+    type: 'list',
+    env: 'BANYAN_TRUSTED_PROXIES',
+    help: 'addresses or networks (10.0.0.0/8) whose X-Forwarded-* are believed',
+  },
+  logLevel: {
+    type: 'text',
+    default: 'info',
+    env: 'BANYAN_LOG_LEVEL',
+    help: 'trace, debug, info, warn, error or fatal',
+  },
+  bodyBytesMax: { type: 'integer', default: 100 * mib, min: 0, help: 'largest request body, in bytes' },
+  pathBytesMax: { type: 'integer', default: 4_096, min: 1, help: 'longest path, in bytes' },
+  headerBytesMax: {
+    type: 'integer',
+    default: 16_384,
+    min: 1_024,
+    help: 'largest head of a request, in bytes',
+  },
+  headersMsMax: {
+    type: 'integer',
+    default: 15_000,
+    min: 1,
+    help: 'until the head of a request has arrived, in milliseconds',
+  },
+  requestMsMax: {
+    type: 'integer',
+    default: 900_000,
+    min: 1,
+    help: 'until a whole request has arrived, in milliseconds',
+  },
+  idleMsMax: {
+    type: 'integer',
+    default: 120_000,
+    min: 1,
+    help: 'without a byte either way, event streams and websockets excepted, in milliseconds',
+  },
+  keepAliveMsMax: {
+    type: 'integer',
+    default: 72_000,
+    min: 1,
+    help: 'an unused connection of a client is kept, in milliseconds',
+  },
+  connectMsMax: {
+    type: 'integer',
+    default: 3_000,
+    min: 1,
+    help: 'to connect to an upstream, in milliseconds',
+  },
+  upstreamMsMax: {
+    type: 'integer',
+    default: 60_000,
+    min: 1,
+    help: 'for an upstream to begin its answer, in milliseconds',
+  },
+  upstreamConnectionsMax: {
+    type: 'integer',
+    default: 4_096,
+    min: 1,
+    help: 'connections to one upstream; each open event stream takes one',
+  },
+  serviceMsMax: {
+    type: 'integer',
+    default: 2_000,
+    min: 1,
+    help: 'for a service to answer a translated read, in milliseconds',
+  },
+  serviceBytesMax: {
+    type: 'integer',
+    default: mib,
+    min: 1,
+    help: 'largest answer of a service to a translated read, in bytes',
+  },
+  websocketsMax: { type: 'integer', default: 10_000, min: 0, help: 'open websockets' },
+  websocketGraceMsMax: {
+    type: 'integer',
+    default: 2_000,
+    min: 0,
+    help: 'websockets and event streams stay open after the stop signal, in milliseconds',
+  },
+  stopMsMax: {
+    type: 'integer',
+    default: 10_000,
+    min: 0,
+    help: 'requests in flight may take to finish after the stop signal, in milliseconds',
+  },
+} as const satisfies Parameters<typeof parseOptions>[0];
+
+export type FacadeOptions = ReturnType<typeof parseFacadeOptions>;
+
+export type Limits = Pick<
+  FacadeOptions,
+  | 'bodyBytesMax'
+  | 'pathBytesMax'
+  | 'headerBytesMax'
+  | 'headersMsMax'
+  | 'requestMsMax'
+  | 'idleMsMax'
+  | 'keepAliveMsMax'
+  | 'connectMsMax'
+  | 'upstreamMsMax'
+  | 'upstreamConnectionsMax'
+  | 'serviceMsMax'
+  | 'serviceBytesMax'
+  | 'websocketsMax'
+  | 'websocketGraceMsMax'
+  | 'stopMsMax'
+>;
+
+/** @throws OptionsError with every fault */
+export const parseFacadeOptions = (argv: readonly string[], env: NodeJS.ProcessEnv) =>
+  parseOptions(declaration, argv, env).values;

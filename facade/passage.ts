@@ -1,0 +1,82 @@
+// All that is decided of a request before it goes anywhere, from its head alone.
+import type { IncomingMessage } from 'node:http';
+import { type BlockList, isIPv6 } from 'node:net';
+import { readFlag } from '../capability/capability.ts';
+import type { Standing } from '../capability/phase.ts';
+import { type Choice, chooseSide } from './choose-side.ts';
+import type { FaultCode } from './errors.ts';
+import { framingFault, type Origin, originOf } from './headers.ts';
+import { idCookie, idFrom, mintId } from './identity.ts';
+import { normaliseTarget, type Target } from './normalise-path.ts';
+import type { Limits } from './options.ts';
+import type { RouteMatch, RouteTable } from './route-table.ts';
+
+export type Passage = {
+  readonly target: Target;
+  readonly match: RouteMatch | undefined;
+  readonly origin: Origin;
+  readonly choice: Choice;
+  /** To be set on the answer, if that may be. */
+  readonly newCookie: string | undefined;
+  /** By performance.now() */
+  readonly startedAt: number;
+};
+
+type Judged = { readonly target: Target } | { readonly refused: FaultCode };
+
+/**
+ * Whether a request may go on at all.
+ * @param url its target, as the client wrote it
+ */
+export function judge(
+  request: IncomingMessage,
+  url: string,
+  limits: Pick<Limits, 'pathBytesMax' | 'bodyBytesMax'>,
+): Judged {
+  const { headers, rawHeaders, method = '', httpVersion } = request;
+  const normalised = normaliseTarget(url, limits.pathBytesMax);
+  if ('fault' in normalised) return { refused: 'bad_path' };
+  const { target } = normalised;
+  if (headers.host === undefined && httpVersion !== '1.0') return { refused: 'bad_request' };
+  if (target.authority !== undefined && target.authority.toLowerCase() !== headers.host?.toLowerCase())
+    return { refused: 'bad_request' };
+  if (framingFault(method, rawHeaders) !== undefined) return { refused: 'bad_framing' };
+  if (Number(headers['content-length'] ?? 0) > limits.bodyBytesMax) return { refused: 'body_too_large' };
+  return { target };
+}
+
+/** Where a request came from. */
+export function originFor(request: IncomingMessage, trustedProxies: BlockList): Origin {
+  // A dual-stack listener sees IPv4 peers in their IPv6 form.
+  const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  const trusted = address !== '' && trustedProxies.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  return originOf(request.rawHeaders, { address, trusted });
+}
+
+export type Circumstances = {
+  readonly routes: RouteTable;
+  readonly standing: (capability: string) => Standing | undefined;
+  readonly isFlagOn: (flag: string, id: string) => boolean;
+};
+
+/** Finds the route, the client's id and the side. */
+export function decide(
+  request: IncomingMessage,
+  target: Target,
+  origin: Origin,
+  now: Circumstances,
+): Passage {
+  const startedAt = performance.now();
+  const match = now.routes.match(request.method ?? '', target.path);
+  const name = match?.capability.name;
+  const standing = name === undefined ? undefined : now.standing(name);
+  const known = idFrom(request.headers.cookie);
+  // A capability that has not moved needs no id, and its clients no cookie.
+  const minted =
+    known === undefined && standing !== undefined && standing.phase !== 'legacy' ? mintId() : undefined;
+  const id = known ?? minted;
+  const isFlagOn = () => name !== undefined && id !== undefined && now.isFlagOn(readFlag(name), id);
+  const choice = chooseSide({ route: match?.route, standing, isFlagOn });
+  const newCookie = minted === undefined ? undefined : idCookie(minted, origin.proto);
+  return { target, match, origin, choice, newCookie, startedAt };
+}

@@ -1,0 +1,42 @@
+import { expect, test } from 'vitest';
+import type { Route } from '../capability/capability.ts';
+import { createRouteTable } from './route-table.ts';
+import { capability } from './test-servers.ts';
+
+const read = (path: string): Route => ({ method: 'GET', path, kind: 'read', safe: true });
+const table = createRouteTable([
+  capability([
+    read('/api/review/list.do'),
+    read('/p/:id'),
+    read('/p/new'),
+    read('/p/:id/reviews'),
+    read('/files/*'),
+    read('/files/a/*'),
+  ]),
+  capability([{ method: 'POST', path: '/p/:id', kind: 'write' }], 'orders'),
+]);
+
+test.each([
+  ['GET', '/api/review/list.do', '/api/review/list.do'],
+  ['HEAD', '/api/review/list.do', '/api/review/list.do'],
+  ['POST', '/api/review/list.do', undefined],
+  ['GET', '/api/review/list.do/', undefined],
+  ['GET', '/api/review/LIST.do', undefined],
+  ['GET', '/p/7', '/p/:id'],
+  ['GET', '/p/new', '/p/new'],
+  ['GET', '/p/', undefined],
+  ['GET', '/p/7/reviews', '/p/:id/reviews'],
+  ['GET', '/p/7/other', undefined],
+  ['GET', '/files/x/y', '/files/*'],
+  ['GET', '/files/a/y', '/files/a/*'],
+  ['GET', '/files/', '/files/*'],
+  ['GET', '/files', undefined],
+  ['OPTIONS', '/p/7', undefined],
+])('%s %s is %s', (method, path, route) => {
+  expect(table.match(method, path)?.route.path).toBe(route);
+});
+
+test('methods of one path may belong to several capabilities', () => {
+  expect(table.match('GET', '/p/7')?.capability.name).toBe('reviews');
+  expect(table.match('POST', '/p/7')?.capability.name).toBe('orders');
+});

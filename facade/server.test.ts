@@ -1,0 +1,262 @@
+// The facade as a process: what it prints, what it refuses to start with, how it stops, what it weighs.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, request } from 'node:http';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { afterAll, expect, test } from 'vitest';
+import { rolloutFlag } from '../capability/flag-file.ts';
+import { parseTrustedProxies } from './server.ts';
+import { portOf, until, upstream } from './test-servers.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'banyan-facade-'));
+const token = 'a-token-of-the-tests';
+const children: ChildProcess[] = [];
+const root = join(import.meta.dirname, '..');
+const config = join(root, 'banyan.config.ts');
+const flags = join(folder, 'flags.json');
+writeFileSync(flags, JSON.stringify({ version: 2, features: [rolloutFlag('reviews.read', 25)] }));
+
+afterAll(() => {
+  for (const child of children) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function run(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const child = spawn(process.execPath, [join(root, 'facade', 'server.ts'), ...args], {
+    env: {
+      PATH: process.env.PATH,
+      BANYAN_ADMIN_TOKEN: token,
+      BANYAN_CONFIG: config,
+      BANYAN_FLAGS: flags,
+      BANYAN_FACADE_PORT: '0',
+      BANYAN_ADMIN_PORT: '0',
+      ...env,
+    },
+  });
+  children.push(child);
+  const said = { out: '', err: '' };
+  child.stdout.on('data', (chunk) => {
+    said.out += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    said.err += chunk;
+  });
+  return { child, said, ended: once(child, 'exit') };
+}
+
+async function start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  const process = run(args, env);
+  await until(
+    () => process.said.out.includes('\n') || process.child.exitCode !== null,
+    'the first line',
+    15_000,
+  );
+  const { listening, admin } = JSON.parse(process.said.out) as { listening: string; admin: string };
+  const ask = (
+    path: string,
+    headers: Readonly<Record<string, string>> = { authorization: `Bearer ${token}` },
+  ) => fetch(admin + path, { headers });
+  return { ...process, listening, admin, ask };
+}
+
+/** Whether nobody listens there any more. */
+async function isRefused(url: string): Promise<boolean> {
+  const socket = connect(Number(new URL(url).port), '127.0.0.1');
+  const outcome = await Promise.race([
+    once(socket, 'connect').then(() => false),
+    once(socket, 'error').then(() => true),
+  ]).catch(() => true);
+  socket.destroy();
+  return outcome;
+}
+
+test('it serves, says of itself what it knows, and stops in order', async () => {
+  let finish: (() => void) | undefined;
+  await using legacy = await upstream((_request, response) => {
+    response.writeHead(200, { 'content-length': 8 }).write('half');
+    finish = () => response.end('half');
+  });
+  const facade = await start(['--upstream', `legacy=${legacy.url}`]);
+  const download = await fetch(facade.listening);
+  finish?.();
+  expect(await download.text()).toBe('halfhalf');
+
+  expect((await facade.ask('/healthz', {})).status).toBe(200);
+  const ready = await facade.ask('/readyz', {});
+  expect([ready.status, await ready.json()]).toEqual([
+    200,
+    {
+      ready: true,
+      checks: { listener: 'ok', flags: 'ok', controlStore: expect.stringContaining('--control-url') },
+    },
+  ]);
+  const metrics = await (await facade.ask('/metrics')).text();
+  expect(metrics).toContain('banyan_facade_flag_proposed_percent{capability="reviews"} 25');
+  expect(metrics).toContain('banyan_facade_flag_effective_percent{capability="reviews"} 0');
+  expect(metrics).toContain(
+    'banyan_facade_requests_total{capability="none",side="legacy",kind="other",status="2xx"} 1',
+  );
+  expect(await (await facade.ask('/api/status')).json()).toMatchObject({
+    version: expect.any(String),
+    uptimeSeconds: expect.any(Number),
+    capabilities: [
+      {
+        name: 'reviews',
+        phase: null,
+        ready: false,
+        interlock: { open: false, why: expect.any(String) },
+        proposedPercent: 25,
+        effectivePercent: 0,
+        readsLastMinute: { legacy: 0, service: 0 },
+        fallbacksLastMinute: 0,
+      },
+    ],
+    controlStore: { connected: false, lastReadAt: null, error: expect.any(String) },
+    flags: { source: 'file', place: flags, loadedAt: expect.any(String), fault: null },
+    upstreams: { legacy: legacy.url },
+  });
+
+  const slow = await fetch(facade.listening);
+  facade.child.kill('SIGTERM');
+  await until(() => isRefused(facade.listening), 'the end of the listener');
+  expect((await facade.ask('/readyz', {})).status).toBe(503);
+  finish?.();
+  expect(await slow.text()).toBe('halfhalf');
+  expect(await facade.ended).toEqual([0, null]);
+  expect(facade.said.out.trim().split('\n')).toHaveLength(1);
+});
+
+test('the second signal ends what the first one waits for', async () => {
+  await using legacy = await upstream(
+    (_request, response) => void response.writeHead(200, { 'content-length': 8 }).write('half'),
+  );
+  const facade = await start(['--upstream', `legacy=${legacy.url}`]);
+  const hanging = await fetch(facade.listening);
+  facade.child.kill('SIGTERM');
+  await until(() => facade.said.err.includes('stopping'), 'the stop');
+  facade.child.kill('SIGINT');
+  await expect(hanging.text()).rejects.toThrow();
+  expect(await facade.ended).toEqual([0, null]);
+});
+
+test('the admin listener is for who shows the token, and for no page of another site', async () => {
+  await using legacy = await upstream((_request, response) => void response.end());
+  const facade = await start(['--upstream', `legacy=${legacy.url}`]);
+  const status = async (headers: Readonly<Record<string, string>>) =>
+    (await facade.ask('/api/status', headers)).status;
+  expect(await status({})).toBe(401);
+  expect(await status({ authorization: 'Bearer wrong' })).toBe(401);
+  expect(await status({ authorization: `Basic ${token}` })).toBe(401);
+  expect(await status({ authorization: `Bearer ${token}`, origin: 'http://evil.example' })).toBe(403);
+  expect(await status({ authorization: `Bearer ${token}`, 'sec-fetch-site': 'cross-site' })).toBe(403);
+  expect(await status({ authorization: `Bearer ${token}`, origin: facade.admin })).toBe(200);
+  expect((await facade.ask('/metrics', {})).status).toBe(401);
+  expect((await facade.ask('/nothing', {})).status).toBe(401);
+  expect((await facade.ask('/nothing')).status).toBe(404);
+  facade.child.kill('SIGTERM');
+  await facade.ended;
+});
+
+test('what stands in the way of a start is one plain message, and exit code 1', async () => {
+  const busy = createServer().listen(0, '127.0.0.1');
+  await once(busy, 'listening');
+  const port = String(portOf(busy));
+  const broken = join(folder, 'broken.json');
+  writeFileSync(broken, '{');
+  const empty = join(folder, 'empty.ts');
+  writeFileSync(empty, 'export default {};');
+  const cases: [Record<string, string>, string[], RegExp][] = [
+    [
+      { BANYAN_FACADE_PORT: port },
+      [],
+      new RegExp(`port ${port} on 127.0.0.1 is in use: .*--port or BANYAN_FACADE_PORT`),
+    ],
+    [
+      { BANYAN_ADMIN_PORT: port },
+      [],
+      new RegExp(`port ${port} on 127.0.0.1 is in use: .*--admin-port or BANYAN_ADMIN_PORT`),
+    ],
+    [{}, ['--host', '203.0.113.7'], /203\.0\.113\.7 is not an address of this machine: .*--host/],
+    [{ BANYAN_ADMIN_TOKEN: 'short' }, [], /admin token has 5 characters, and 16/],
+    [{ BANYAN_FLAGS: broken }, [], /flag file .*broken\.json is not JSON/],
+    [{ BANYAN_FLAGS: join(folder, 'none.json') }, [], /flag file .*none\.json cannot be read/],
+    [{ BANYAN_CONFIG: empty }, [], /upstreams\.legacy.*missing/],
+    [{ BANYAN_CONFIG: join(folder, 'none.ts') }, [], /no such file/],
+    [{ UNLEASH_URL: 'http://127.0.0.1:1/api' }, [], /UNLEASH_TOKEN is not/],
+    [{}, ['--upstream', 'other=http://h'], /names "other"/],
+    [{}, ['--upstream', 'legacy'], /not name=http/],
+    [{}, ['--trusted-proxies', '10.0.0.0/99'], /10\.0\.0\.0\/99/],
+    [{}, ['--prot', '1'], /no option --prot/],
+  ];
+  for (const [env, args, message] of cases) {
+    const { ended, said } = run(args, env);
+    const [code] = await ended;
+    expect([code, said.out], said.err).toEqual([1, '']);
+    expect(said.err).toMatch(message);
+    expect(said.err).not.toMatch(/\n\s+at /);
+  }
+  busy.close();
+});
+
+test('a control store that is not there is no reason not to start', async () => {
+  await using legacy = await upstream((_request, response) => void response.end('legacy'));
+  const facade = await start(['--upstream', `legacy=${legacy.url}`], {
+    BANYAN_CONTROL_URL: 'mysql://u:secret@127.0.0.1:1/banyan',
+  });
+  expect(await (await fetch(`${facade.listening}/api/review/list.do`)).text()).toBe('legacy');
+  expect((await facade.ask('/readyz', {})).status).toBe(200);
+  expect(facade.said.err).toContain('all is served from legacy until it can');
+  expect(facade.said.err).not.toContain('secret');
+  facade.child.kill('SIGTERM');
+  expect(await facade.ended).toEqual([0, null]);
+});
+
+test.runIf(process.platform === 'linux')('100 MiB each way cost the process little memory', async () => {
+  const bytes = 100 * 1024 * 1024;
+  const block = Buffer.alloc(1024 * 1024, 'x');
+  const blocks = () => Readable.from(Array.from({ length: 100 }, () => block));
+  await using legacy = await upstream(async (incoming, response) => {
+    for await (const _chunk of incoming);
+    response.writeHead(200, { 'content-length': bytes });
+    blocks().pipe(response);
+  });
+  const facade = await start(['--upstream', `legacy=${legacy.url}`]);
+  const peakMib = () =>
+    Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${facade.child.pid}/status`, 'utf8'))?.[1]) / 1024;
+  await (await fetch(facade.listening, { method: 'HEAD' })).text();
+  const pass = async () => {
+    const asked = request(facade.listening, { method: 'POST', headers: { 'content-length': bytes } });
+    blocks().pipe(asked);
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    let received = 0;
+    for await (const chunk of answer) received += chunk.length;
+    expect(received).toBe(bytes);
+    return peakMib();
+  };
+  const [start0, first] = [peakMib(), await pass()];
+  const fourth = [await pass(), await pass(), await pass()].at(-1) ?? 0;
+  console.log(
+    `peak memory: ${Math.round(start0)} MiB, ${Math.round(first)} after 100 MiB each way, ${Math.round(fourth)} after 400`,
+  );
+  // Buffers wait for the collector; what must not be is growth with what went through.
+  expect(fourth - first).toBeLessThan(60);
+  facade.child.kill('SIGTERM');
+  await facade.ended;
+});
+
+test('trusted proxies are addresses and networks of both families', () => {
+  const list = parseTrustedProxies(['10.0.0.0/8', '192.0.2.7', '2001:db8::/32']);
+  for (const [address, family] of [
+    ['10.200.1.1', 'ipv4'],
+    ['192.0.2.7', 'ipv4'],
+    ['2001:db8::1', 'ipv6'],
+  ] as const)
+    expect(list.check(address, family)).toBe(true);
+  expect(list.check('192.0.2.8', 'ipv4')).toBe(false);
+  for (const wrong of ['proxy', '10.0.0.0/x', '10.0.0.0/33', ''])
+    expect(() => parseTrustedProxies([wrong])).toThrow(/is no address/);
+});

@@ -1,0 +1,171 @@
+// The facade's process: options, configuration, listeners, signals.
+//   node facade/server.ts --help
+import { BlockList, isIP, isIPv6 } from 'node:net';
+import { createConnection } from 'mysql2/promise';
+import { type Logger, pino } from 'pino';
+import type { BanyanConfig } from '../capability/capability.ts';
+import { readStandings } from '../capability/control-store.ts';
+import { FlagFileError } from '../capability/flag-file.ts';
+import { ConfigError, loadConfig } from '../capability/load-config.ts';
+import { describeOptions, OptionsError } from '../capability/options.ts';
+import { createAdmin } from './admin.ts';
+import {
+  type ControlConnection,
+  type ControlView,
+  noControlStore,
+  watchControlStore,
+} from './control-view.ts';
+import { StartError } from './errors.ts';
+import { createFacade, type Facade } from './facade.ts';
+import { type Flags, fileFlags, unleashFlags } from './flags.ts';
+import { createMetrics } from './metrics.ts';
+import { declaration, type FacadeOptions, parseFacadeOptions } from './options.ts';
+import { createStatus } from './status.ts';
+
+/** @throws StartError for what is not `name=url` with a name of the configuration */
+export function resolveUpstreams(config: BanyanConfig, given: readonly string[]): BanyanConfig['upstreams'] {
+  const upstreams: Record<string, string> & { legacy: string } = { ...config.upstreams };
+  for (const pair of given) {
+    const at = pair.indexOf('=');
+    const [name, url] = [pair.slice(0, at), pair.slice(at + 1)];
+    if (at < 1 || !URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+      throw new StartError(
+        `--upstream "${pair}" is not name=http://host:port`,
+        'several are separated by commas',
+      );
+    if (!(name in upstreams))
+      throw new StartError(
+        `--upstream names "${name}", which the configuration does not`,
+        `it has ${Object.keys(upstreams).join(', ')}`,
+      );
+    upstreams[name] = url;
+  }
+  for (const [name, url] of Object.entries(upstreams)) upstreams[name] = new URL(url).origin;
+  return upstreams;
+}
+
+/** @throws StartError for what is neither an address nor a network */
+export function parseTrustedProxies(entries: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address = '', bits] = entry.split('/');
+    const family = isIPv6(address) ? 'ipv6' : 'ipv4';
+    const bitsMax = family === 'ipv6' ? 128 : 32;
+    if (isIP(address) === 0 || (bits !== undefined && !(/^\d+$/.test(bits) && Number(bits) <= bitsMax)))
+      throw new StartError(`--trusted-proxies: "${entry}" is no address`, 'write 10.1.2.3 or 10.0.0.0/8');
+    if (bits === undefined) list.addAddress(address, family);
+    else list.addSubnet(address, Number(bits), family);
+  }
+  return list;
+}
+
+async function openFlags(options: FacadeOptions, log: Logger): Promise<Flags> {
+  const { flags: file, unleashUrl, unleashToken, unleashPollMs } = options;
+  if (unleashUrl !== undefined) {
+    if (unleashToken === undefined)
+      throw new StartError(
+        'UNLEASH_URL is set, and UNLEASH_TOKEN is not',
+        'set UNLEASH_TOKEN or UNLEASH_TOKEN_FILE to a client token',
+      );
+    return unleashFlags(
+      { url: unleashUrl, token: unleashToken, pollMs: unleashPollMs, refusedRetryMs: 30_000 },
+      log,
+    );
+  }
+  if (file === undefined)
+    throw new StartError('there are no flags', 'give --flags FILE, or UNLEASH_URL and UNLEASH_TOKEN');
+  try {
+    return await fileFlags(file, log);
+  } catch (cause) {
+    if (!(cause instanceof FlagFileError)) throw cause;
+    throw new StartError(`flag file ${file} ${cause.message}`, 'mend it, then start again', cause);
+  }
+}
+
+async function connectControlStore(uri: string): Promise<ControlConnection> {
+  const connection = await createConnection({
+    uri,
+    connectTimeout: 2_000,
+    dateStrings: true,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+  });
+  connection.on('error', () => {}); // the next read says it
+  return { read: () => readStandings(connection), close: () => connection.destroy() };
+}
+
+const openControl = (url: string | undefined, log: Logger): Promise<ControlView> =>
+  url === undefined
+    ? Promise.resolve(noControlStore)
+    : watchControlStore(() => connectControlStore(url), log);
+
+/** Twice the same signal, or one after the other, means at once. */
+function stopOnSignals(facade: Facade, stop: () => Promise<void>, log: Logger): void {
+  let stopping = false;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.on(signal, () => {
+      if (stopping) return facade.stopNow();
+      stopping = true;
+      log.info({ signal }, 'stopping');
+      stop().then(
+        () => log.info('stopped'),
+        (error) => {
+          log.fatal({ err: error }, 'the stop failed');
+          process.exit(1);
+        },
+      );
+    });
+}
+
+async function run(options: FacadeOptions): Promise<void> {
+  const log = pino({ level: options.logLevel }, pino.destination(2));
+  const config = await loadConfig(options.config);
+  const upstreams = resolveUpstreams(config, options.upstream);
+  const trustedProxies = parseTrustedProxies(options.trustedProxies);
+  const metrics = createMetrics();
+  const flags = await openFlags(options, log);
+  const control = await openControl(options.controlUrl, log);
+  const facade = await createFacade({
+    config,
+    upstreams,
+    limits: options,
+    trustedProxies,
+    flags,
+    control,
+    metrics,
+    log,
+  });
+  const status = createStatus({ config, upstreams, flags, control, metrics, facade });
+  const admin = createAdmin({ token: options.adminToken ?? '', registry: metrics.registry, ...status });
+  const stop = async () => {
+    await facade.stop();
+    await admin.stop();
+    await control.stop();
+    await flags.stop();
+  };
+  try {
+    const adminUrl = await admin.start(options.adminHost, options.adminPort);
+    const url = await facade.start(options.host, options.port);
+    stopOnSignals(facade, stop, log);
+    console.log(JSON.stringify({ listening: url, admin: adminUrl }));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof StartError) return `${error.message}: ${error.hint}`;
+  if (error instanceof OptionsError || error instanceof ConfigError) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+if (import.meta.main) {
+  try {
+    if (process.argv.includes('--help')) console.log(`The routing proxy.\n\n${describeOptions(declaration)}`);
+    else await run(parseFacadeOptions(process.argv.slice(2), process.env));
+  } catch (error) {
+    console.error(`banyan facade: ${explain(error)}`);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,91 @@
+// What the facade says of itself: readiness, gauges and /api/status.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { BanyanConfig } from '../capability/capability.ts';
+import { readFlag } from '../capability/capability.ts';
+import { readInterlock } from '../capability/phase.ts';
+import type { AdminDeps } from './admin.ts';
+import type { ControlView } from './control-view.ts';
+import type { Facade } from './facade.ts';
+import type { Flags } from './flags.ts';
+import type { Metrics } from './metrics.ts';
+
+function packageVersion(): string {
+  const file: unknown = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'));
+  return typeof file === 'object' && file !== null && 'version' in file ? String(file.version) : 'unknown';
+}
+
+export type StatusDeps = {
+  readonly config: BanyanConfig;
+  readonly upstreams: Readonly<Record<string, string>>;
+  readonly flags: Pick<Flags, 'proposedPercent' | 'status'>;
+  readonly control: Pick<ControlView, 'standing' | 'status' | 'ageSeconds'>;
+  readonly metrics: Metrics;
+  readonly facade: Pick<Facade, 'isListening' | 'openWebsockets'>;
+};
+
+export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'readiness' | 'status'> {
+  const { config, upstreams, flags, control, metrics, facade } = deps;
+  const startedAt = Date.now();
+  const version = packageVersion();
+
+  function ofCapability(name: string, team: string) {
+    const standing = control.standing(name);
+    const interlock = readInterlock(standing);
+    const proposedPercent = flags.proposedPercent(readFlag(name));
+    return {
+      name,
+      team,
+      phase: standing?.phase ?? null,
+      ready: standing?.ready ?? false,
+      interlock: interlock.open ? { open: true, why: null } : interlock,
+      proposedPercent,
+      effectivePercent: interlock.open ? proposedPercent : 0,
+      readsLastMinute: {
+        legacy: metrics.readsLastMinute(name, 'legacy'),
+        service: metrics.readsLastMinute(name, 'service'),
+      },
+      fallbacksLastMinute: metrics.fallbacksLastMinute(name),
+    };
+  }
+  const capabilities = () => config.capabilities.map(({ name, team }) => ofCapability(name, team));
+
+  return {
+    refresh() {
+      const { gauges } = metrics;
+      gauges.proposedPercent.reset();
+      gauges.effectivePercent.reset();
+      for (const { name, proposedPercent, effectivePercent, interlock } of capabilities()) {
+        if (proposedPercent !== null) gauges.proposedPercent.set({ capability: name }, proposedPercent);
+        if (effectivePercent !== null) gauges.effectivePercent.set({ capability: name }, effectivePercent);
+        gauges.interlockOpen.set({ capability: name }, interlock.open ? 1 : 0);
+      }
+      gauges.flagsValid.set(flags.status().fault === null ? 1 : 0);
+      gauges.controlConnected.set(control.status().connected ? 1 : 0);
+      const age = control.ageSeconds();
+      if (age !== undefined) gauges.controlAge.set(age);
+      gauges.websockets.set(facade.openWebsockets());
+    },
+    readiness() {
+      const { connected, error } = control.status();
+      return {
+        ready: facade.isListening(),
+        checks: {
+          listener: facade.isListening() ? 'ok' : 'not accepting requests',
+          flags: flags.status().fault ?? 'ok',
+          // Not a reason to take the facade out: without it, legacy answers, or what was said last.
+          controlStore: connected ? 'ok' : (error ?? 'not connected'),
+        },
+      };
+    },
+    status: () => ({
+      version,
+      uptimeSeconds: Math.floor((Date.now() - startedAt) / 1000),
+      capabilities: capabilities(),
+      controlStore: control.status(),
+      flags: flags.status(),
+      upstreams,
+      websocketsOpen: facade.openWebsockets(),
+    }),
+  };
+}

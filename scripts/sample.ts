@@ -1,0 +1,332 @@
+// The sample's parts, started in their order: two database servers, the monolith, the reviews service, the
+// shop's data, Banyan's control store and accounts, the facade.
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join, resolve } from 'node:path';
+import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { controlSchema } from '../capability/control-store.ts';
+import { setReadPercent, writeFlagFile } from '../capability/flag-file.ts';
+import type { Declaration, Values } from '../capability/options.ts';
+import { accountGrants, secretIn } from './accounts.ts';
+import { CommandError, configOf } from './command.ts';
+import { keepRunning } from './keep-running.ts';
+import { startPrivateServer } from './private-server.ts';
+import type { RunFolder } from './run-folder.ts';
+import type { Stack } from './stack.ts';
+import { runToEnd, startProcess } from './supervise.ts';
+
+const root = join(import.meta.dirname, '..');
+
+export const sampleOptions = {
+  config: { type: 'text', default: 'banyan.config.ts', env: 'BANYAN_CONFIG', help: 'The configuration.' },
+  json: {
+    type: 'flag',
+    help: 'Print one line of JSON on standard output when all of it answers, and nothing else.',
+  },
+  help: { type: 'flag', help: 'Print this.' },
+  folder: {
+    type: 'text',
+    default: 'var',
+    env: 'BANYAN_FOLDER',
+    help: 'Where databases, secrets, photos and logs are kept.',
+  },
+  port: {
+    type: 'port',
+    default: 8080,
+    env: 'BANYAN_FACADE_PORT',
+    help: "The facade's port; 0 for any free one, as for the others.",
+  },
+  adminPort: { type: 'port', default: 8081, env: 'BANYAN_ADMIN_PORT', help: "The facade's admin listener." },
+  legacyPort: { type: 'port', default: 8082, env: 'BANYAN_LEGACY_PORT', help: 'The monolith itself.' },
+  reviewsPort: {
+    type: 'port',
+    default: 8083,
+    env: 'BANYAN_REVIEWS_PORT',
+    help: 'The reviews service itself.',
+  },
+  legacyDatabasePort: { type: 'port', default: 8306, help: 'The legacy database server.' },
+  servicesDatabasePort: { type: 'port', default: 8307, help: "The services' database server." },
+  legacyUrl: {
+    type: 'url',
+    env: 'BANYAN_LEGACY_URL',
+    secret: true,
+    help: 'An existing legacy database server, mysql://USER:PASSWORD@HOST:PORT, instead of a private one.',
+  },
+  servicesUrl: {
+    type: 'url',
+    env: 'BANYAN_SERVICES_URL',
+    secret: true,
+    help: "An existing services' database server instead of a private one.",
+  },
+  controlUrl: {
+    type: 'url',
+    env: 'BANYAN_CONTROL_URL',
+    secret: true,
+    help: 'An existing server for the control store; by default the legacy one.',
+  },
+  reviews: {
+    type: 'integer',
+    default: 5_000,
+    min: 1,
+    max: 10_000_000,
+    help: 'How many reviews the generated shop has.',
+  },
+  import: { type: 'text', help: 'Load real reviews from this file instead of generating them.' },
+  seed: { type: 'integer', default: 1, help: 'Of the generator: the same seed, the same shop.' },
+  fresh: { type: 'flag', help: 'Forget the shop of the last time and begin anew.' },
+  quiet: { type: 'flag', help: 'No traffic of its own.' },
+} as const satisfies Declaration;
+
+export type SampleInput = {
+  readonly values: Values<typeof sampleOptions>;
+  readonly runFolder: RunFolder;
+  /** Things to stop, in the reverse of the order in which they were started. */
+  readonly started: { stop(): Promise<void> }[];
+  /** How it goes, for people. */
+  say(line: string): void;
+  /** What went wrong and is being mended. */
+  warn(line: string): void;
+  /** What cannot be mended: everything must stop. */
+  giveUp(message: string): void;
+};
+
+/** A busy port is found before anything is started, and all of them at once. */
+async function checkPorts(values: SampleInput['values']): Promise<void> {
+  const wanted = [
+    ['--port', values.port, 'the facade'],
+    ['--admin-port', values.adminPort, 'the admin listener'],
+    ['--legacy-port', values.legacyPort, 'the monolith'],
+    ['--reviews-port', values.reviewsPort, 'the reviews service'],
+    ...(values.legacyUrl
+      ? []
+      : [['--legacy-database-port', values.legacyDatabasePort, 'the legacy database server'] as const]),
+    ...(values.servicesUrl
+      ? []
+      : [
+          ['--services-database-port', values.servicesDatabasePort, "the services' database server"] as const,
+        ]),
+  ] as const;
+  const busy: string[] = [];
+  for (const [option, port, what] of wanted) {
+    if (port === 0) continue;
+    const probe = createServer();
+    const { promise, resolve } = Promise.withResolvers<string | undefined>();
+    probe
+      .once('error', (error) => resolve(error.message))
+      .listen(port, '127.0.0.1', () => resolve(undefined));
+    const error = await promise;
+    if (error === undefined) await new Promise((closed) => probe.close(closed));
+    else
+      busy.push(
+        `port ${port} for ${what} is not free (${error}): stop what listens there, or choose another with ${option} (0: any)`,
+      );
+  }
+  if (busy.length > 0) throw new CommandError(busy.join('\n'));
+}
+
+async function databaseServer(
+  { values, runFolder, started, say, warn, giveUp }: SampleInput,
+  name: 'legacy' | 'services',
+): Promise<string> {
+  const given = name === 'legacy' ? values.legacyUrl : values.servicesUrl;
+  if (given) return given;
+  const folder = resolve(values.folder, 'databases', name);
+  let port = name === 'legacy' ? values.legacyDatabasePort : values.servicesDatabasePort;
+  const start = async () => {
+    const server = await startPrivateServer({ folder, runFolder, serverId: name === 'legacy' ? 1 : 2, port });
+    port = server.port;
+    return server;
+  };
+  const server = await keepRunning(`the ${name} database server`, start, warn, giveUp);
+  started.push(server);
+  say(`${name} database server on port ${port}`);
+  return server.first.url;
+}
+
+/** One of our processes, on the same ports after a restart. */
+async function part(
+  { runFolder, started, warn, giveUp }: SampleInput,
+  name: string,
+  script: string,
+  env: Readonly<Record<string, string>>,
+  ports: Readonly<Record<string, string>>,
+) {
+  let fixed: Readonly<Record<string, string>> = {};
+  const start = async () => {
+    const child = await startProcess({
+      name,
+      runFolder,
+      run: [join(root, script)],
+      env: { ...env, ...fixed },
+    });
+    // Which variable sets the port that each address has.
+    fixed = Object.fromEntries(
+      Object.entries(ports).map(([address, variable]) => [variable, new URL(child.said[address] ?? '').port]),
+    );
+    return child;
+  };
+  const kept = await keepRunning(name, start, warn, giveUp);
+  started.push(kept);
+  return kept.first.said;
+}
+
+const withPath = (url: string, path: string) => Object.assign(new URL(url), { pathname: `/${path}` }).href;
+
+async function onServer<T>(
+  url: string,
+  use: (query: (statement: string) => Promise<RowDataPacket[]>) => Promise<T>,
+): Promise<T> {
+  const sql = await createConnection({ uri: withPath(url, ''), connectTimeout: 5_000 }).catch(
+    (error: Error) => {
+      throw new CommandError(`the database server ${new URL(url).host} does not answer: ${error.message}`, {
+        cause: error,
+      });
+    },
+  );
+  try {
+    return await use(async (statement) => (await sql.query<RowDataPacket[]>(statement))[0]);
+  } finally {
+    sql.destroy();
+  }
+}
+
+/** The application's own account, which owns its schema and nothing else. */
+async function applicationDatabase(
+  folder: string,
+  server: string,
+  schema: string,
+  account: string,
+): Promise<string> {
+  const password = secretIn(folder, account);
+  await onServer(server, async (query) => {
+    await query(`CREATE DATABASE IF NOT EXISTS \`${schema}\``);
+    await query(`CREATE USER IF NOT EXISTS '${account}'@'%' IDENTIFIED BY '${password}'`);
+    await query(`ALTER USER '${account}'@'%' IDENTIFIED BY '${password}'`);
+    await query(`GRANT ALL ON \`${schema}\`.* TO '${account}'@'%'`);
+  });
+  const url = new URL(withPath(server, schema));
+  url.username = account;
+  url.password = password;
+  return url.href;
+}
+
+/** Products that people look at: some with many reviews. */
+export const popularProducts = (legacyUrl: string): Promise<number[]> =>
+  onServer(legacyUrl, async (query) =>
+    (
+      await query(
+        `SELECT PRD_NO FROM \`${new URL(legacyUrl).pathname.slice(1)}\`.TB_RVW_MST GROUP BY PRD_NO ORDER BY COUNT(*) DESC, PRD_NO LIMIT 50`,
+      )
+    ).map(({ PRD_NO }) => Number(PRD_NO)),
+  );
+
+/** Starts all of it. @throws CommandError and the like, with what to do */
+export async function startSample(input: SampleInput): Promise<Stack> {
+  const { values, runFolder, say } = input;
+  const config = await configOf(values);
+  await checkPorts(values);
+  const [legacyServer, servicesServer] = await Promise.all([
+    databaseServer(input, 'legacy'),
+    databaseServer(input, 'services'),
+  ]);
+  const controlServer = values.controlUrl ?? legacyServer;
+  const reviews = config.capabilities.find(({ name }) => name === 'reviews');
+  if (!reviews)
+    throw new CommandError(`${values.config} has no capability "reviews", which is what the sample runs`);
+  const [shopUrl, reviewsUrl] = await Promise.all([
+    applicationDatabase(values.folder, legacyServer, config.legacy.database, 'shop_app'),
+    applicationDatabase(values.folder, servicesServer, reviews.service.database, 'reviews_app'),
+  ]);
+  const monolithEnv = {
+    LEGACY_DATABASE_URL: shopUrl,
+    LEGACY_PORT: String(values.legacyPort),
+    LEGACY_UPLOADS: resolve(values.folder, 'uploads'),
+  };
+  const [monolith, service] = await Promise.all([
+    part(input, 'monolith', 'legacy-monolith/server.ts', monolithEnv, { listening: 'LEGACY_PORT' }),
+    part(
+      input,
+      'reviews',
+      'extracted/reviews/server.ts',
+      { REVIEWS_DATABASE_URL: reviewsUrl, REVIEWS_PORT: String(values.reviewsPort) },
+      { listening: 'REVIEWS_PORT' },
+    ),
+  ]);
+  const legacy = monolith.listening ?? '';
+  const services = { reviews: service.listening ?? '' };
+  say(`monolith at ${legacy}, reviews service at ${services.reviews}`);
+
+  const seedArguments = values.import
+    ? ['--import', values.import]
+    : ['--reviews', String(values.reviews), '--seed', String(values.seed)];
+  await runToEnd({
+    name: 'the seed',
+    run: [join(root, 'legacy-monolith', 'seed.ts'), ...seedArguments],
+    env: monolithEnv,
+    runFolder,
+  });
+
+  const installed = {
+    BANYAN_LEGACY_URL: withPath(legacyServer, ''),
+    BANYAN_SERVICES_URL: withPath(servicesServer, ''),
+    BANYAN_CONTROL_URL: withPath(controlServer, ''),
+  };
+  await runToEnd({
+    name: 'banyan install',
+    runFolder,
+    env: installed,
+    run: [
+      join(root, 'scripts', 'banyan.ts'),
+      'install',
+      '--json',
+      '--config',
+      values.config,
+      '--folder',
+      values.folder,
+      '--actor',
+      'npm start',
+    ],
+  });
+  say('control store and accounts are in place');
+
+  const flags = resolve(values.folder, 'flags.json');
+  if (!existsSync(flags)) {
+    writeFlagFile(flags, { version: 2, features: [] });
+    for (const { name } of config.capabilities) setReadPercent(flags, name, 0);
+  }
+  const token = secretIn(values.folder, 'admin-token');
+  const facadeAccount =
+    accountGrants(config).find(({ account }) => account === 'banyan_facade')?.account ?? 'banyan_facade';
+  const controlUrl = new URL(withPath(controlServer, controlSchema));
+  controlUrl.username = facadeAccount;
+  controlUrl.password = secretIn(values.folder, facadeAccount);
+  const facade = await part(
+    input,
+    'facade',
+    'facade/server.ts',
+    {
+      BANYAN_CONFIG: values.config,
+      BANYAN_FACADE_PORT: String(values.port),
+      BANYAN_ADMIN_PORT: String(values.adminPort),
+      BANYAN_ADMIN_TOKEN: token,
+      BANYAN_CONTROL_URL: controlUrl.href,
+      BANYAN_FLAGS: flags,
+      BANYAN_UPSTREAMS: `legacy=${legacy},reviews=${services.reviews}`,
+    },
+    { listening: 'BANYAN_FACADE_PORT', admin: 'BANYAN_ADMIN_PORT' },
+  );
+  return {
+    ready: true,
+    facade: facade.listening ?? '',
+    admin: facade.admin ?? '',
+    legacy,
+    services,
+    databases: {
+      legacy: withPath(legacyServer, config.legacy.database),
+      services: withPath(servicesServer, reviews.service.database),
+      control: withPath(controlServer, controlSchema),
+    },
+    token,
+    flags,
+  };
+}
