@@ -122,11 +122,9 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
   const app = createApp(limits);
   const forwarder = await createForwarder(app, [upstreams.legacy], limits);
   const tunnels = createTunnels(limits, log);
+  const serviceNames = new Set(config.capabilities.map(({ service }) => service.upstream));
   const servicePools = new Map(
-    config.capabilities.map(({ service }) => [
-      service.upstream,
-      createPool(upstreams[service.upstream] ?? '', limits),
-    ]),
+    [...serviceNames].map((name) => [name, createPool(upstreams[name] ?? '', limits)]),
   );
   const serving = createServe({
     forwarder,
