@@ -1,5 +1,7 @@
 // Part of the story that README tells: unchanged clients, a copy, and a flag that moves a growing share of
 // the review reads to the extracted service, with the same bytes on the wire.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
@@ -93,6 +95,22 @@ describe('reviews move by flag', () => {
       code: 1,
       stderr: expect.stringMatching(/nothing says that the service has the data.*banyan copy reviews/),
     });
+  });
+
+  test('a copy that is killed leaves no evidence, and is run again', async () => {
+    const words = ['copy', 'reviews', '--chunk-rows', '20', '--folder', stack.folder];
+    const copy = spawn(
+      process.execPath,
+      [join(import.meta.dirname, '..', '..', 'scripts', 'banyan.ts'), ...words],
+      {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      },
+    );
+    await once(copy.stderr, 'data'); // its first line of progress
+    copy.kill('SIGKILL');
+    await once(copy, 'exit');
+    const { capabilities } = JSON.parse((await stack.banyan('status', '--json')).stdout);
+    expect(capabilities[0]).toMatchObject({ phase: 'legacy', copied: null });
   });
 
   test('copy moves every row and says how many', async () => {
@@ -215,6 +233,7 @@ describe('reviews move by flag', () => {
       'shift',
       'shift',
       'copy',
+      'copy-begin',
       'copy-begin',
     ]);
     expect(audit[0]).toMatchObject({
