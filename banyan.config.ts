@@ -1,4 +1,5 @@
 // The sample's wiring: AnyCompany's shop, with reviews on their way out of the monolith.
+import { identity } from './acl/identity.ts';
 import * as http from './acl/reviews/http.ts';
 import * as rows from './acl/reviews/rows.ts';
 import type { IsError } from './capability/capability.ts';
@@ -10,7 +11,11 @@ const isError: IsError = ({ status, body }) =>
   (typeof body === 'object' && body !== null && 'resultCode' in body && body.resultCode === '9999');
 
 export default defineConfig({
-  upstreams: { legacy: 'http://127.0.0.1:8082', reviews: 'http://127.0.0.1:8083' },
+  upstreams: {
+    legacy: 'http://127.0.0.1:8082',
+    reviews: 'http://127.0.0.1:8083',
+    wishlist: 'http://127.0.0.1:8084',
+  },
   legacy: {
     database: 'shop',
     manner: {
@@ -55,6 +60,19 @@ export default defineConfig({
         { method: 'POST', path: '/api/review/modify.do', kind: 'write', isError },
         { method: 'POST', path: '/api/review/delete.do', kind: 'write', isError },
         { method: 'POST', path: '/api/review/recommend.do', kind: 'write', isError },
+      ],
+    },
+    {
+      name: 'wishlist',
+      team: 'community',
+      service: { upstream: 'wishlist', database: 'wishlist' },
+      // It moves unchanged: the translator is made from the schema.
+      tables: [identity('TB_WISH')],
+      references: [],
+      routes: [
+        { method: 'GET', path: '/api/wish/list.do', kind: 'read', safe: true, isError },
+        { method: 'POST', path: '/api/wish/add.do', kind: 'write', isError },
+        { method: 'POST', path: '/api/wish/remove.do', kind: 'write', isError },
       ],
     },
   ],

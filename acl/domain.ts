@@ -6,6 +6,8 @@ import type { Repertoire } from './repertoire.ts';
 export type Value = string | number | null | Uint8Array | readonly string[];
 
 export type Domain =
+  /** Whatever the column holds: the two sides are alike. */
+  | { readonly kind: 'any' }
   | { readonly kind: 'oneOf'; readonly values: readonly Value[] }
   | { readonly kind: 'integer'; readonly min: number; readonly max: number }
   /** Whole numbers as decimal digits, for what a double cannot hold. */
@@ -91,6 +93,8 @@ export function lengthOf(text: string): number {
  */
 export function outside(domain: Domain, value: unknown): string | undefined {
   switch (domain.kind) {
+    case 'any':
+      return undefined;
     case 'oneOf':
       return domain.values.includes(value as Value)
         ? undefined

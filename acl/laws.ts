@@ -12,6 +12,8 @@ export type LawParameters = { seed: number; numRuns: number } | Record<string, n
 /** Values inside a domain, its edges among them. */
 export function valuesOf(check: FastCheck, domain: Domain): fc.Arbitrary<Value> {
   switch (domain.kind) {
+    case 'any':
+      return check.oneof(check.constant(null), check.integer(), check.string());
     case 'oneOf':
       return check.constantFrom(...domain.values);
     case 'integer':

@@ -54,7 +54,13 @@ export type RowTranslator = TranslatorDeclaration & {
    * @throws TranslationError
    */
   back(table: string, row: Row): TranslatedRow;
+  /** The keys of the target rows that a source row has, from its key columns alone. @throws TranslationError */
+  forwardKey(row: Row): TranslatedKey[];
+  /** The key of the source row that a target row has. @throws TranslationError */
+  backKey(table: string, row: Row): TranslatedKey;
 };
+
+export type TranslatedKey = Pick<TranslatedRow, 'table' | 'key' | 'root'>;
 
 type Compiled = { readonly from: string; readonly to: string; readonly codec: Codec };
 
@@ -90,11 +96,13 @@ export function rowTranslator(declaration: TranslatorDeclaration): RowTranslator
   const faults = translatorFaults(declaration);
   if (faults.length > 0) throw new Error(faults.join('\n'));
   const { capability, source } = declaration;
-  const targets = declaration.targets.map((target) => ({
-    ...target,
-    constants: target.constants ?? {},
-    compiled: Object.entries(target.columns).map(([to, { from, codec }]): Compiled => ({ from, to, codec })),
-  }));
+  const targets = declaration.targets.map((target) => {
+    const compiled = Object.entries(target.columns).map(
+      ([to, { from, codec }]): Compiled => ({ from, to, codec }),
+    );
+    const compiledKey = compiled.filter(({ to }) => target.key.includes(to));
+    return { ...target, constants: target.constants ?? {}, compiled, compiledKey };
+  });
   const refuse = (
     table: string,
     keyNames: readonly string[],
@@ -107,40 +115,63 @@ export function rowTranslator(declaration: TranslatorDeclaration): RowTranslator
   };
   const pick = (row: Row, names: readonly string[]): Row =>
     Object.fromEntries(names.map((name) => [name, row[name] ?? null]));
+  const forwardColumns = (row: Row, columns: readonly Compiled[]): Record<string, Value> => {
+    const translated: Record<string, Value> = {};
+    for (const { from, to, codec } of columns) {
+      try {
+        translated[to] = codec.forward(row[from]);
+      } catch (error) {
+        if (!(error instanceof CodecFault)) throw error;
+        refuse(source.table, source.key, row, from, error.message);
+      }
+    }
+    return translated;
+  };
+  const backColumns = (
+    row: Row,
+    { table, key }: TargetDeclaration,
+    columns: readonly Compiled[],
+  ): Record<string, Value> => {
+    const translated: Record<string, Value> = {};
+    for (const { from, to, codec } of columns) {
+      try {
+        translated[from] = codec.back(row[to]);
+      } catch (error) {
+        if (!(error instanceof CodecFault)) throw error;
+        refuse(table, key, row, to, error.message);
+      }
+    }
+    return translated;
+  };
+  const targetOf = (table: string) => {
+    const target = targets.find((each) => each.table === table);
+    if (!target) throw new Error(`${source.table} has no target ${table}`);
+    return target;
+  };
 
   return {
     ...declaration,
     sourceColumns: [...new Set(targets.flatMap(({ compiled }) => compiled.map(({ from }) => from)))],
     forward: (row) =>
       targets.map(({ table, key, root, compiled, constants }) => {
-        const columns: Record<string, Value> = {};
-        for (const { from, to, codec } of compiled) {
-          try {
-            columns[to] = codec.forward(row[from]);
-          } catch (error) {
-            if (!(error instanceof CodecFault)) throw error;
-            refuse(source.table, source.key, row, from, error.message);
-          }
-        }
-        Object.assign(columns, constants);
+        const columns = Object.assign(forwardColumns(row, compiled), constants);
         return { table, key: pick(columns, key), columns, root };
       }),
     back: (table, row) => {
-      const target = targets.find((each) => each.table === table);
-      if (!target) throw new Error(`${source.table} has no target ${table}`);
-      const columns: Record<string, Value> = {};
-      for (const { from, to, codec } of target.compiled) {
-        try {
-          columns[from] = codec.back(row[to]);
-        } catch (error) {
-          if (!(error instanceof CodecFault)) throw error;
-          refuse(table, target.key, row, to, error.message);
-        }
-      }
+      const target = targetOf(table);
+      const columns = backColumns(row, target, target.compiled);
       for (const [name, value] of Object.entries(target.constants))
         if (row[name] !== value)
           refuse(table, target.key, row, name, 'is not the constant that legacy rows have');
       return { table: source.table, key: pick(columns, source.key), columns, root: target.root };
+    },
+    forwardKey: (row) =>
+      targets.map(({ table, root, compiledKey }) => ({ table, root, key: forwardColumns(row, compiledKey) })),
+    backKey: (table, row) => {
+      const target = targetOf(table);
+      const ofSource = target.compiledKey.filter(({ from }) => source.key.includes(from));
+      const key = pick(backColumns(row, target, ofSource), source.key);
+      return { table: source.table, root: target.root, key };
     },
   };
 }

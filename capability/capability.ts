@@ -1,5 +1,6 @@
 // What one declares of a capability in banyan.config.ts: everything Banyan cannot guess.
 import type { HttpReadTranslator, LegacyManner } from '../acl/http.ts';
+import type { IdentityDeclaration } from '../acl/identity.ts';
 import type { RowTranslator } from '../acl/translator.ts';
 
 export type Side = 'legacy' | 'service';
@@ -43,7 +44,7 @@ export type Capability = {
   readonly team: string;
   readonly routes: readonly Route[];
   /** Rows both ways, one translator a legacy table. */
-  readonly tables: readonly RowTranslator[];
+  readonly tables: readonly (RowTranslator | IdentityDeclaration)[];
   /** Rows of data that stays in the monolith and that the service reads: legacy to service only. */
   readonly references: readonly RowTranslator[];
   readonly service: {

@@ -7,7 +7,7 @@ const deed = { actor: 'test', action: 'test', reason: 'because' };
 
 async function controlStore(): Promise<TestDatabase> {
   const database = await testDatabase('legacy');
-  await store.migrateControlStore(database.sql);
+  await store.migrateOwnSchema(database.sql, 'control');
   await store.registerCapabilities(database.sql, ['reviews', 'wishlist']);
   return database;
 }
@@ -22,13 +22,15 @@ test('the schema is made once, also when two processes come at once, and a newer
   await using database = await testDatabase('legacy');
   const another = await createConnection({ uri: database.url, multipleStatements: true });
   const applied = await Promise.all([
-    store.migrateControlStore(database.sql),
-    store.migrateControlStore(another),
+    store.migrateOwnSchema(database.sql, 'control'),
+    store.migrateOwnSchema(another, 'control'),
   ]);
   await another.end();
-  expect(applied.flat()).toEqual(store.controlMigrations().map(({ file }) => file));
+  expect(applied.flat()).toEqual(store.ownMigrations('control').map(({ file }) => file));
   await database.sql.query("INSERT INTO schema_version (version, file) VALUES (9999, 'later')");
-  await expect(store.migrateControlStore(database.sql)).rejects.toThrow(/version 9999.*at least as new/);
+  await expect(store.migrateOwnSchema(database.sql, 'control')).rejects.toThrow(
+    /version 9999.*at least as new/,
+  );
 });
 
 test('a move is recorded with its evidence and its audit row, or not at all', async () => {
@@ -44,11 +46,11 @@ test('a move is recorded with its evidence and its audit row, or not at all', as
     capability: 'reviews',
     from: await capability(sql),
     to: 'synced',
-    evidence: { kind: 'copied', facts: { rows: 3 } },
+    evidence: { kind: 'backfilled', facts: { rows: 3 } },
     deed,
   });
   expect((await store.readStandings(sql)).get('reviews')).toEqual({ phase: 'synced', ready: true });
-  expect(await store.evidenceInForce(sql, 'reviews', 'copied')).toMatchObject({ facts: { rows: 3 } });
+  expect(await store.evidenceInForce(sql, 'reviews', 'backfilled')).toMatchObject({ facts: { rows: 3 } });
   expect(await store.readAudit(sql, { capability: 'reviews', rowsMax: 10 })).toMatchObject([
     {
       actor: 'test',
@@ -66,7 +68,7 @@ test('a move is recorded with its evidence and its audit row, or not at all', as
     capability: 'reviews',
     from: await capability(sql),
     to: 'legacy',
-    withdraw: ['copied'],
+    withdraw: ['backfilled'],
     deed,
   });
   expect((await store.readStandings(sql)).get('reviews')).toEqual({ phase: 'legacy', ready: false });
@@ -82,14 +84,14 @@ test('of two who move from the same state one succeeds, and the other is told', 
       capability: 'reviews',
       from,
       to: 'synced',
-      evidence: { kind: 'copied', facts: { by: 1 } },
+      evidence: { kind: 'backfilled', facts: { by: 1 } },
       deed,
     }),
     store.change(another, {
       capability: 'reviews',
       from,
       to: 'synced',
-      evidence: { kind: 'copied', facts: { by: 2 } },
+      evidence: { kind: 'backfilled', facts: { by: 2 } },
       deed,
     }),
   ]);

@@ -17,17 +17,25 @@ export class ControlStoreError extends Error {
 const rows = async (sql: Sql, statement: string, values: unknown[] = []): Promise<RowDataPacket[]> =>
   (await sql.query<RowDataPacket[]>(statement, values))[0];
 
-const migrationsFolder = join(import.meta.dirname, '..', 'migrations', 'control');
+/** Banyan's own schemas, both in the database `banyan`: the control store's, and the one on each side's server. */
+export type OwnSchema = 'control' | 'side';
 
-/** The schema's migrations, in order: version and SQL (several statements). */
-export function controlMigrations(): { version: number; file: string; sql: string }[] {
-  return readdirSync(migrationsFolder)
+/** Which of a schema's migrations have run, and where that is remembered. */
+export const versionTable: Readonly<Record<OwnSchema, string>> = {
+  control: 'schema_version',
+  side: 'side_schema_version',
+};
+
+/** A schema's migrations, in order: version and SQL (several statements, each of which may be run again). */
+export function ownMigrations(schema: OwnSchema): { version: number; file: string; sql: string }[] {
+  const folder = join(import.meta.dirname, '..', 'migrations', schema);
+  return readdirSync(folder)
     .filter((file) => file.endsWith('.sql'))
     .sort()
     .map((file) => ({
       version: Number(file.slice(0, 4)),
       file,
-      sql: readFileSync(join(migrationsFolder, file), 'utf8'),
+      sql: readFileSync(join(folder, file), 'utf8'),
     }));
 }
 
@@ -37,33 +45,34 @@ export function controlMigrations(): { version: number; file: string; sql: strin
  * @returns the files applied
  * @throws ControlStoreError when the schema is newer than this version of Banyan
  */
-export async function migrateControlStore(sql: Connection): Promise<string[]> {
-  const migrations = controlMigrations();
-  const [lock] = await rows(sql, "SELECT GET_LOCK('banyan control schema', 30) AS taken");
+export async function migrateOwnSchema(sql: Connection, schema: OwnSchema): Promise<string[]> {
+  const migrations = ownMigrations(schema);
+  const table = versionTable[schema];
+  const [lock] = await rows(sql, "SELECT GET_LOCK('banyan schemas', 30) AS taken");
   if (Number(lock?.taken) !== 1)
-    throw new ControlStoreError('another process has been changing the control schema for 30 s: wait for it');
+    throw new ControlStoreError("another process has been changing Banyan's schemas for 30 s: wait for it");
   try {
     await sql.query(
-      'CREATE TABLE IF NOT EXISTS schema_version (version INT PRIMARY KEY, file VARCHAR(100) NOT NULL, applied_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)) ENGINE=InnoDB',
+      `CREATE TABLE IF NOT EXISTS ${table} (version INT PRIMARY KEY, file VARCHAR(100) NOT NULL, applied_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)) ENGINE=InnoDB`,
     );
-    const [newest] = await rows(sql, 'SELECT COALESCE(MAX(version), 0) AS version FROM schema_version');
+    const [newest] = await rows(sql, `SELECT COALESCE(MAX(version), 0) AS version FROM ${table}`);
     const version = Number(newest?.version ?? 0);
     const known = migrations.at(-1)?.version ?? 0;
     if (version > known)
       throw new ControlStoreError(
-        `the control schema is at version ${version}, this Banyan knows ${known}: use a Banyan at least as new as the one that installed it`,
+        `the ${schema} schema is at version ${version}, this Banyan knows ${known}: use a Banyan at least as new as the one that installed it`,
       );
     const due = migrations.filter((migration) => migration.version > version);
     for (const migration of due) {
       await sql.query(migration.sql);
-      await sql.execute('INSERT INTO schema_version (version, file) VALUES (?, ?)', [
+      await sql.execute(`INSERT INTO ${table} (version, file) VALUES (?, ?)`, [
         migration.version,
         migration.file,
       ]);
     }
     return due.map(({ file }) => file);
   } finally {
-    await sql.query("SELECT RELEASE_LOCK('banyan control schema')");
+    await sql.query("SELECT RELEASE_LOCK('banyan schemas')");
   }
 }
 
@@ -97,7 +106,7 @@ export async function readStandings(sql: Sql): Promise<ReadonlyMap<string, Stand
   const found = await rows(
     sql,
     `SELECT c.name, c.phase, EXISTS (SELECT 1 FROM evidence e
-       WHERE e.capability = c.name AND e.kind = 'copied' AND e.withdrawn_at IS NULL) AS ready
+       WHERE e.capability = c.name AND e.kind = 'backfilled' AND e.withdrawn_at IS NULL) AS ready
      FROM capability c`,
   );
   return new Map(

@@ -7,7 +7,7 @@ import { ConfigError, configFaults, loadConfig } from './load-config.ts';
 const sample = join(import.meta.dirname, '..', 'banyan.config.ts');
 
 test('the sample is a configuration', async () => {
-  expect((await loadConfig(sample)).capabilities.map(({ name }) => name)).toEqual(['reviews']);
+  expect((await loadConfig(sample)).capabilities.map(({ name }) => name)).toEqual(['reviews', 'wishlist']);
 });
 
 test('everything that is wrong is said at once, each with its place', async () => {

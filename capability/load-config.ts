@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { translatorFaults } from '../acl/translator.ts';
+import { type RowTranslator, translatorFaults } from '../acl/translator.ts';
 import { type BanyanConfig, type Capability, methods, type Route } from './capability.ts';
 
 /** A configuration that cannot be used: every fault, one a line. */
@@ -62,7 +62,7 @@ const alsoFaults = (
     .filter((also) => also === own || !names.includes(String(also)))
     .map((also) => `${String(route.path)} names "${String(also)}", which is not another capability`);
 
-const isTranslator = (value: unknown): value is Capability['tables'][number] =>
+const isTranslator = (value: unknown): value is RowTranslator =>
   isObject(value) &&
   isObject(value.source) &&
   Array.isArray(value.targets) &&
@@ -89,6 +89,7 @@ function capabilityFaults(capability: Record<string, unknown>, upstreams: Record
   const targets = new Set<string>();
   for (const part of ['tables', 'references'] as const)
     for (const [index, table] of asList(capability[part]).entries()) {
+      if (part === 'tables' && isObject(table) && isText(table.identity)) continue;
       if (!isTranslator(table)) {
         faults.push(`${part} ${index + 1} is not a translator: make it with rowTranslator`);
         continue;

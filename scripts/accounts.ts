@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { RowTranslator } from '../acl/translator.ts';
-import type { BanyanConfig } from '../capability/capability.ts';
+import { isIdentity } from '../acl/identity.ts';
+import type { BanyanConfig, Capability, Side } from '../capability/capability.ts';
 import { controlSchema } from '../capability/control-store.ts';
 import { type Account, type ServerName, secretFile } from './command.ts';
 
@@ -16,63 +16,148 @@ export type Grant = {
 
 const quote = (name: string) => `\`${name.replaceAll('`', '``')}\``;
 
-/** SELECT on the columns that a translation needs and no others: not, say, on a member's password. */
-const readRights = (database: string, { source, sourceColumns }: RowTranslator) =>
-  `SELECT (${[...new Set([...source.key, ...sourceColumns])].map(quote).join(', ')}) ON ${quote(database)}.${quote(source.table)}`;
+/** SELECT on exactly these columns: not, say, on a member's password. */
+const columnRights = (database: string, table: string, columns: readonly string[]) =>
+  `SELECT (${[...new Set(columns)].map(quote).join(', ')}) ON ${quote(database)}.${quote(table)}`;
+
+const writeRights = 'SELECT, INSERT, UPDATE, DELETE';
+const own = (rights: string, ...tables: string[]) =>
+  tables.map((table) => `${rights} ON ${quote(controlSchema)}.${quote(table)}`);
+
+type Tables = { readonly name: string; readonly rights: (database: string) => string }[];
+
+/** The tables of one side that are read, with the columns that translators need there. */
+function readTables({ tables, references }: Capability, side: Side): Tables {
+  const whole = (name: string) => ({
+    name,
+    rights: (database: string) => `SELECT ON ${quote(database)}.${quote(name)}`,
+  });
+  const part = (name: string, columns: readonly string[]) => ({
+    name,
+    rights: (database: string) => columnRights(database, name, columns),
+  });
+  const captured = side === 'legacy' ? [...tables, ...references] : tables;
+  return captured.flatMap((each) => {
+    if (isIdentity(each)) return [whole(each.identity)];
+    if (side === 'legacy') return [part(each.source.table, [...each.source.key, ...each.sourceColumns])];
+    return each.targets.map((target) =>
+      part(target.table, [...Object.keys(target.columns), ...Object.keys(target.constants ?? {})]),
+    );
+  });
+}
+
+/** The tables of one side that are written. */
+function writtenTables({ tables, references }: Capability, side: Side): string[] {
+  const captured = side === 'service' ? [...tables, ...references] : tables;
+  return captured.flatMap((each) =>
+    isIdentity(each)
+      ? [each.identity]
+      : side === 'legacy'
+        ? [each.source.table]
+        : each.targets.map(({ table }) => table),
+  );
+}
+
+/** What the reading and the applying account may on one side. */
+function sideGrants(config: BanyanConfig, side: Side): Grant[] {
+  const server = side === 'legacy' ? 'legacy' : 'services';
+  const databaseOf = ({ service }: Capability) =>
+    side === 'legacy' ? config.legacy.database : service.database;
+  const reads = config.capabilities.flatMap((each) =>
+    readTables(each, side).map(({ rights }) => rights(databaseOf(each))),
+  );
+  const writes = config.capabilities.flatMap((each) =>
+    writtenTables(each, side).map((table) => `${writeRights} ON ${quote(databaseOf(each))}.${quote(table)}`),
+  );
+  return [
+    {
+      server,
+      account: 'banyan_read',
+      why: 'the worker reads the binlog and the columns that translators need, and leaves its marks',
+      rights: [
+        'REPLICATION SLAVE, REPLICATION CLIENT ON *.*',
+        ...new Set(reads),
+        ...own('SELECT, UPDATE', 'banyan_heartbeat', 'banyan_watermark'),
+      ],
+    },
+    {
+      server,
+      account: 'banyan_apply',
+      why: 'the worker writes the tables that follow the other side, and where it is',
+      rights: [
+        ...new Set(writes),
+        ...own(
+          writeRights,
+          'banyan_stream',
+          'banyan_backfill',
+          'banyan_quarantine',
+          'banyan_stop',
+          'banyan_tripwire',
+          'banyan_worker',
+        ),
+        ...own('SELECT, UPDATE', 'banyan_fence'),
+      ],
+    },
+    {
+      server,
+      account: 'banyan_cli',
+      why: 'the CLI looks at streams, asks for backfills and acknowledges stops',
+      rights: [
+        ...own(
+          'SELECT',
+          'banyan_stream',
+          'banyan_tripwire',
+          'banyan_worker',
+          'banyan_fence',
+          'banyan_hold',
+          'banyan_heartbeat',
+        ),
+        ...own('SELECT, INSERT, UPDATE', 'banyan_backfill'),
+        ...own('SELECT, UPDATE', 'banyan_stop', 'banyan_quarantine'),
+      ],
+    },
+  ];
+}
 
 /** Every account with its rights, from the configuration. */
 export function accountGrants(config: BanyanConfig): Grant[] {
-  const control = quote(controlSchema);
-  const translators = config.capabilities.flatMap(({ tables, references }) => [...tables, ...references]);
-  const targets = config.capabilities.flatMap(({ tables, references, service }) =>
-    [...tables, ...references].flatMap((translator) =>
-      translator.targets.map(({ table }) => `${quote(service.database)}.${quote(table)}`),
-    ),
-  );
   return [
     {
       server: 'control',
       account: 'banyan_facade',
       why: 'the facade reads phases and evidence',
-      rights: ['capability', 'evidence'].map((table) => `SELECT ON ${control}.${table}`),
+      rights: own('SELECT', 'capability', 'evidence'),
     },
     {
       server: 'control',
       account: 'banyan_cli',
       why: 'the CLI moves phases, records evidence, appends to the audit',
       rights: [
-        `SELECT, INSERT, UPDATE ON ${control}.capability`,
-        `SELECT, INSERT, UPDATE ON ${control}.evidence`,
-        `SELECT, INSERT ON ${control}.audit`,
-        `SELECT ON ${control}.schema_version`,
+        ...own('SELECT, INSERT, UPDATE', 'capability', 'evidence'),
+        ...own('SELECT, INSERT', 'audit'),
+        ...own('SELECT', 'schema_version'),
       ],
     },
-    {
-      server: 'legacy',
-      account: 'banyan_read',
-      why: 'copies read the columns that translators need',
-      rights: [...new Set(translators.map((translator) => readRights(config.legacy.database, translator)))],
-    },
-    {
-      server: 'services',
-      account: 'banyan_apply',
-      why: "copies write the services' tables",
-      rights: [...new Set(targets)].map((table) => `SELECT, INSERT, UPDATE, DELETE ON ${table}`),
-    },
+    ...sideGrants(config, 'legacy'),
+    ...sideGrants(config, 'service'),
   ];
 }
 
-/** The SQL of one account: made when it is not there, given this password, and exactly these rights. */
-export function accountSql({ account, rights }: Grant, password: string, host: string): string[] {
-  const user = `'${account}'@'${host.replaceAll("'", "''")}'`;
+/** The SQL that makes an account when it is not there, gives it this password, and takes all of its rights. */
+export function accountSql(account: Account, password: string, host: string): string[] {
   const secret = password.replaceAll('\\', '\\\\').replaceAll("'", "''");
+  const user = userName(account, host);
   return [
     `CREATE USER IF NOT EXISTS ${user} IDENTIFIED BY '${secret}'`,
     `ALTER USER ${user} IDENTIFIED BY '${secret}'`,
     `REVOKE ALL PRIVILEGES, GRANT OPTION FROM ${user}`,
-    ...rights.map((right) => `GRANT ${right} TO ${user}`),
   ];
 }
+
+export const grantSql = ({ account, rights }: Grant, host: string): string[] =>
+  rights.map((right) => `GRANT ${right} TO ${userName(account, host)}`);
+
+const userName = (account: Account, host: string) => `'${account}'@'${host.replaceAll("'", "''")}'`;
 
 /** A secret from its file; made at random when there is none, the same ever after. */
 export function secretIn(folder: string, name: string): string {

@@ -4,20 +4,24 @@ import { ControlStoreError } from '../capability/control-store.ts';
 import { FlagFileError } from '../capability/flag-file.ts';
 import { ConfigError } from '../capability/load-config.ts';
 import { describeOptions, OptionsError, parseOptions } from '../capability/options.ts';
-import { CopyError } from '../sync/copy.ts';
+import { SyncError } from '../sync/errors.ts';
 import { auditCommand } from './audit.ts';
+import { backfillCommand } from './backfill.ts';
 import { type Command, CommandError, type Output } from './command.ts';
-import { copyCommand } from './copy.ts';
 import { installCommand } from './install.ts';
+import { quarantineCommand } from './quarantine.ts';
 import { shiftCommand } from './shift.ts';
 import { statusCommand } from './status.ts';
+import { workerCommand } from './worker.ts';
 
 // Each command knows the types of its own options; here they are only names and texts.
 const commands = [
   installCommand,
-  statusCommand,
-  copyCommand,
+  workerCommand,
+  backfillCommand,
   shiftCommand,
+  statusCommand,
+  quarantineCommand,
   auditCommand,
 ] as unknown as readonly Command[];
 
@@ -29,7 +33,7 @@ const overview =
   facade                       Runs the facade: the routing proxy in front of the monolith and the services.
 ${commands.map(({ name, words, summary }) => `  ${`${name} ${words}`.trim().padEnd(28)} ${summary}`).join('\n')}
 
-The way of a capability: install, copy, shift --reads 1 … 100. "banyan COMMAND --help" says more;
+The way of a capability: install, worker, backfill, shift --reads 1 … 100. "banyan COMMAND --help" says more;
 "banyan status" says where each capability stands.`;
 
 const helpOf = ({ name, words, summary, help, options }: Command) =>
@@ -52,7 +56,7 @@ function outputFor(json: boolean): Output {
 
 /** Failures that say what to do; anything else is a defect and shows its stack. */
 const isExplained = (error: unknown): error is Error =>
-  [CommandError, ConfigError, ControlStoreError, CopyError, FlagFileError, OptionsError].some(
+  [CommandError, ConfigError, ControlStoreError, SyncError, FlagFileError, OptionsError].some(
     (kind) => error instanceof kind,
   );
 

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
+import type { ConnectionOptions } from 'mysql2';
 import { type Connection, createConnection } from 'mysql2/promise';
 import type { BanyanConfig, Capability } from '../capability/capability.ts';
 import { controlSchema } from '../capability/control-store.ts';
@@ -188,32 +189,50 @@ function explain(server: ServerName, url: URL, error: unknown): CommandError {
   return new CommandError(`${what} at ${where}: ${message}`, { cause: error });
 }
 
-/** A connection of its own; values come as the server says them: DECIMAL, BIGINT and dates as texts. */
+/** Values come as the server says them: DECIMAL, BIGINT and dates as texts. */
+export const connectionOptions = (url: URL): ConnectionOptions => ({
+  uri: url.href,
+  charset: 'utf8mb4',
+  dateStrings: true,
+  supportBigNumbers: true,
+  bigNumberStrings: true,
+  connectTimeout: 5_000,
+});
+
+type ConnectOptions = { readonly multipleStatements?: boolean };
+
+/** A connection of its own. */
 export async function connectTo(
   server: ServerName,
   url: URL,
-  options: { multipleStatements?: boolean } = {},
+  options: ConnectOptions = {},
 ): Promise<Connection> {
   try {
-    return await createConnection({
-      uri: url.href,
-      charset: 'utf8mb4',
-      dateStrings: true,
-      supportBigNumbers: true,
-      bigNumberStrings: true,
-      connectTimeout: 5_000,
+    const sql = await createConnection({
+      ...connectionOptions(url),
       multipleStatements: options.multipleStatements ?? false,
     });
+    // A connection that is lost while nobody uses it is found out by its next user.
+    sql.on('error', () => undefined);
+    return sql;
   } catch (error) {
     throw explain(server, url, error);
   }
 }
 
-/** A connection by the account made for the purpose, or by the user of the URL when one is given. */
-export function connectAs(server: ServerName, account: Account, values: ServerValues): Promise<Connection> {
-  const url = withAccount(serverUrl(server, values), account, values.folder);
+/** Where a server is, with the account made for the purpose, or the user of the URL when one is given. */
+export const accountUrl = (server: ServerName, account: Account, values: ServerValues): URL =>
+  withAccount(serverUrl(server, values), account, values.folder);
+
+export function connectAs(
+  server: ServerName,
+  account: Account,
+  values: ServerValues,
+  options: ConnectOptions = {},
+): Promise<Connection> {
+  const url = accountUrl(server, account, values);
   url.pathname = server === 'control' ? `/${controlSchema}` : '/';
-  return connectTo(server, url);
+  return connectTo(server, url, options);
 }
 
 /** Runs with a connection to the control store, and closes it. */

@@ -1,12 +1,18 @@
-import type { RowDataPacket } from 'mysql2/promise';
+import type { Connection } from 'mysql2/promise';
+import type { BanyanConfig, Capability, Side } from '../capability/capability.ts';
 import {
-  controlMigrations,
   controlSchema,
-  migrateControlStore,
+  migrateOwnSchema,
+  type OwnSchema,
+  ownMigrations,
   record,
   registerCapabilities,
+  versionTable,
 } from '../capability/control-store.ts';
-import { accountGrants, accountSql, type Grant, secretIn } from './accounts.ts';
+import { openBinlog } from '../sync/binlog/reader.ts';
+import type { Position } from '../sync/position.ts';
+import { referencesOf } from '../sync/worker.ts';
+import { accountGrants, accountSql, type Grant, grantSql, secretIn } from './accounts.ts';
 import {
   actorOf,
   actorOption,
@@ -35,49 +41,131 @@ function adminUrl(server: ServerName, values: ServerValues): URL {
   return url;
 }
 
+const printedSchema = (schema: OwnSchema) => [
+  `CREATE DATABASE IF NOT EXISTS ${controlSchema};`,
+  `USE ${controlSchema};`,
+  `CREATE TABLE IF NOT EXISTS ${versionTable[schema]} (version INT PRIMARY KEY, file VARCHAR(100) NOT NULL, applied_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)) ENGINE=InnoDB;`,
+  ...ownMigrations(schema).flatMap(({ version, file, sql }) => [
+    sql.trim(),
+    `INSERT INTO ${versionTable[schema]} (version, file) VALUES (${version}, '${file}');`,
+  ]),
+];
+
 function printed(grants: readonly Grant[], host: string): string {
   const lines = [
-    '-- Banyan: for a DBA. Replace each PASSWORD_OF_…, and put the same word into the file of that name in the secrets folder.',
-    `-- On the server of the control store:`,
-    `CREATE DATABASE IF NOT EXISTS ${controlSchema};`,
-    `USE ${controlSchema};`,
-    'CREATE TABLE IF NOT EXISTS schema_version (version INT PRIMARY KEY, file VARCHAR(100) NOT NULL, applied_at DATETIME(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6)) ENGINE=InnoDB;',
-    ...controlMigrations().flatMap(({ version, file, sql }) => [
-      sql.trim(),
-      `INSERT INTO schema_version (version, file) VALUES (${version}, '${file}');`,
-    ]),
+    '-- Banyan: for a DBA. Replace each PASSWORD_OF_…, and put the same word into the file of that name in the secrets',
+    '-- folder. Afterwards "banyan install" starts the streams.',
   ];
-  for (const grant of grants) {
-    lines.push('', `-- On the ${grant.server} server: ${grant.why}`);
-    lines.push(
-      ...accountSql(grant, `PASSWORD_OF_${grant.account}`, host).map((statement) => `${statement};`),
-    );
+  for (const server of ['control', 'legacy', 'services'] as const) {
+    const here = grants.filter((grant) => grant.server === server);
+    lines.push('', `-- On the ${server} server`, ...printedSchema(server === 'control' ? 'control' : 'side'));
+    for (const account of new Set(here.map((grant) => grant.account)))
+      lines.push(...accountSql(account, `PASSWORD_OF_${account}`, host).map((statement) => `${statement};`));
+    for (const grant of here)
+      lines.push(
+        `-- ${grant.account}: ${grant.why}`,
+        ...grantSql(grant, host).map((statement) => `${statement};`),
+      );
   }
   return lines.join('\n');
 }
 
-async function installGrant(grant: Grant, values: ServerValues, host: string): Promise<void> {
-  const sql = await connectTo(grant.server, adminUrl(grant.server, values));
+const missingTable = (error: unknown) =>
+  typeof error === 'object' && error !== null && 'code' in error && error.code === 'ER_NO_SUCH_TABLE';
+
+/** Accounts of one server: the control store may be on the legacy server, and then one account has the rights of both. */
+async function installAccounts(
+  url: URL,
+  server: ServerName,
+  grants: readonly Grant[],
+  values: ServerValues,
+  host: string,
+): Promise<void> {
+  const sql = await connectTo(server, url);
   try {
-    for (const statement of accountSql(grant, secretIn(values.folder, grant.account), host))
-      await sql.query(statement);
+    for (const account of new Set(grants.map((grant) => grant.account)))
+      for (const statement of accountSql(account, secretIn(values.folder, account), host))
+        await sql.query(statement);
+    for (const grant of grants) for (const statement of grantSql(grant, host)) await sql.query(statement);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const isMissingTable =
-      typeof error === 'object' && error !== null && 'code' in error && error.code === 'ER_NO_SUCH_TABLE';
-    throw new CommandError(
-      `${grant.account} on the ${grant.server} server: ${message}${isMissingTable ? '. Start the application that owns the table once, so that it makes its schema, then run this again' : ''}`,
-      { cause: error },
-    );
+    const advice = missingTable(error)
+      ? '. Start the application that owns the table once, so that it makes its schema, then run this again'
+      : '';
+    throw new CommandError(`accounts on the ${server} server: ${message}${advice}`, { cause: error });
   } finally {
     sql.destroy();
+  }
+}
+
+async function installSchema(server: ServerName, url: URL, schema: OwnSchema): Promise<string[]> {
+  const sql = await connectTo(server, url, { multipleStatements: true });
+  try {
+    await sql.query(`CREATE DATABASE IF NOT EXISTS ${controlSchema}`);
+    await sql.query(`USE ${controlSchema}`);
+    return await migrateOwnSchema(sql, schema);
+  } finally {
+    sql.destroy();
+  }
+}
+
+/** Where a server's binlog ends now. */
+async function positionOf(url: URL): Promise<Position> {
+  const reader = await openBinlog({ connection: { uri: url.href }, serverId: 2 ** 31 - 7, from: 'now' });
+  await reader.stop();
+  return reader.from;
+}
+
+const streamsOf = ({ name, references }: Capability): { key: string; source: Side }[] => [
+  { key: name, source: 'legacy' },
+  { key: name, source: 'service' },
+  ...(references.length > 0 ? [{ key: referencesOf(name), source: 'legacy' } as const] : []),
+];
+
+/** Both positions first, then the fence rows: so that each reader meets the one that says who owns. */
+async function startStreams(config: BanyanConfig, urls: Readonly<Record<Side, URL>>): Promise<string[]> {
+  const servers: Record<Side, Connection> = {
+    legacy: await connectTo('legacy', urls.legacy),
+    service: await connectTo('services', urls.service),
+  };
+  const begun: string[] = [];
+  try {
+    const positions = { legacy: await positionOf(urls.legacy), service: await positionOf(urls.service) };
+    for (const capability of config.capabilities)
+      for (const { key, source } of streamsOf(capability)) {
+        const target = servers[source === 'legacy' ? 'service' : 'legacy'];
+        const { gtid, at } = positions[source];
+        const [made] = await target.query(
+          'INSERT IGNORE INTO banyan.banyan_stream (capability, source, gtid, file, pos) VALUES (?, ?, ?, ?, ?)',
+          [key, source, gtid ?? null, at?.file ?? null, at?.offset ?? null],
+        );
+        if ('affectedRows' in made && made.affectedRows === 1) begun.push(`${key} from ${source}`);
+        await servers[source].query(
+          "INSERT IGNORE INTO banyan.banyan_watermark (capability, mark) VALUES (?, '')",
+          [key],
+        );
+        await servers[source].query(
+          'INSERT IGNORE INTO banyan.banyan_heartbeat (capability, at) VALUES (?, 0)',
+          [capability.name],
+        );
+      }
+    for (const { name } of config.capabilities)
+      for (const server of [servers.legacy, servers.service])
+        await server.query(
+          "INSERT IGNORE INTO banyan.banyan_fence (capability, owner, epoch) VALUES (?, 'legacy', 1)",
+          [name],
+        );
+    return begun;
+  } finally {
+    servers.legacy.destroy();
+    servers.service.destroy();
   }
 }
 
 export const installCommand = command({
   name: 'install',
   words: '',
-  summary: 'Makes the control store and the accounts, each with the least rights.',
+  summary: 'Makes the control store, the accounts, and the positions from which the streams begin.',
   help: `
 Needs accounts that may create schemas, users and grants in the three URLs; everything later runs with the
 accounts made here, whose passwords it puts into files in the secrets folder. It can be run again at any time:
@@ -102,38 +190,52 @@ With --print it connects to nothing and prints the SQL for a DBA.`,
       output.say(sql);
       return { result: { sql } };
     }
-    const control = await connectTo('control', adminUrl('control', values), { multipleStatements: true });
-    let applied: string[];
+    const urls = {
+      control: adminUrl('control', values),
+      legacy: adminUrl('legacy', values),
+      services: adminUrl('services', values),
+    };
+    const applied = [
+      ...(await installSchema('control', urls.control, 'control')),
+      ...(await installSchema('legacy', urls.legacy, 'side')),
+      ...(await installSchema('services', urls.services, 'side')),
+    ];
+    output.say(
+      applied.length > 0
+        ? `schema banyan: applied ${applied.join(', ')}`
+        : 'schema banyan: up to date on every server',
+    );
+    for (const host of new Set(Object.values(urls).map((url) => url.host))) {
+      const server =
+        (['control', 'legacy', 'services'] as const).find((each) => urls[each].host === host) ?? 'control';
+      const here = grants.filter((grant) => urls[grant.server].host === host);
+      await installAccounts(urls[server], server, here, values, values.accountHost);
+      for (const { account, why } of here) output.say(`${account} on ${host}: ${why}`);
+    }
+    const begun = await startStreams(config, { legacy: urls.legacy, service: urls.services });
+    output.say(begun.length > 0 ? `streams begin here: ${begun.join(', ')}` : 'streams: all have a position');
+    const control = await connectTo('control', urls.control);
     try {
-      await control.query(`CREATE DATABASE IF NOT EXISTS ${controlSchema}`);
       await control.query(`USE ${controlSchema}`);
-      applied = await migrateControlStore(control);
-      output.say(
-        applied.length > 0 ? `control store: applied ${applied.join(', ')}` : 'control store: up to date',
-      );
-      for (const grant of grants) {
-        await installGrant(grant, values, values.accountHost);
-        output.say(`account ${grant.account} on the ${grant.server} server: ${grant.why}`);
-      }
       await registerCapabilities(
         control,
         config.capabilities.map(({ name }) => name),
       );
-      const [found] = await control.query<RowDataPacket[]>('SELECT COUNT(*) AS n FROM capability');
       await record(control, null, {
         actor: actorOf(values.actor),
         action: 'install',
-        detail: { applied, capabilities: Number(found[0]?.n) },
+        detail: { applied, begun },
       });
     } finally {
       control.destroy();
     }
     output.say(
-      `passwords are in ${values.folder}/secrets. Next: banyan copy ${config.capabilities[0]?.name ?? 'CAPABILITY'}`,
+      `passwords are in ${values.folder}/secrets. Next: run "banyan worker", then "banyan backfill ${config.capabilities[0]?.name ?? 'CAPABILITY'}"`,
     );
     return {
       result: {
         applied,
+        begun,
         accounts: grants.map(({ server, account }) => ({ server, account })),
         secrets: `${values.folder}/secrets`,
       },

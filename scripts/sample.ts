@@ -44,6 +44,13 @@ export const sampleOptions = {
     env: 'BANYAN_REVIEWS_PORT',
     help: 'The reviews service itself.',
   },
+  wishlistPort: {
+    type: 'port',
+    default: 8084,
+    env: 'BANYAN_WISHLIST_PORT',
+    help: 'The wishlist service itself.',
+  },
+  workerPort: { type: 'port', default: 8085, env: 'BANYAN_WORKER_PORT', help: "The worker's status." },
   legacyDatabasePort: { type: 'port', default: 8306, help: 'The legacy database server.' },
   servicesDatabasePort: { type: 'port', default: 8307, help: "The services' database server." },
   legacyUrl: {
@@ -97,6 +104,8 @@ async function checkPorts(values: SampleInput['values']): Promise<void> {
     ['--admin-port', values.adminPort, 'the admin listener'],
     ['--legacy-port', values.legacyPort, 'the monolith'],
     ['--reviews-port', values.reviewsPort, 'the reviews service'],
+    ['--wishlist-port', values.wishlistPort, 'the wishlist service'],
+    ['--worker-port', values.workerPort, 'the worker'],
     ...(values.legacyUrl
       ? []
       : [['--legacy-database-port', values.legacyDatabasePort, 'the legacy database server'] as const]),
@@ -147,7 +156,7 @@ async function databaseServer(
 async function part(
   { runFolder, started, warn, giveUp }: SampleInput,
   name: string,
-  script: string,
+  script: readonly string[],
   env: Readonly<Record<string, string>>,
   ports: Readonly<Record<string, string>>,
 ) {
@@ -156,7 +165,7 @@ async function part(
     const child = await startProcess({
       name,
       runFolder,
-      run: [join(root, script)],
+      run: [join(root, script[0] ?? ''), ...script.slice(1)],
       env: { ...env, ...fixed },
     });
     // Which variable sets the port that each address has.
@@ -169,6 +178,10 @@ async function part(
   started.push(kept);
   return kept.first.said;
 }
+
+/** The address alone: a process of Banyan's uses the account that was made for it. */
+const withoutUser = (url: string) =>
+  Object.assign(new URL(url), { username: '', password: '', pathname: '/' }).href;
 
 const withPath = (url: string, path: string) => Object.assign(new URL(url), { pathname: `/${path}` }).href;
 
@@ -230,31 +243,44 @@ export async function startSample(input: SampleInput): Promise<Stack> {
     databaseServer(input, 'services'),
   ]);
   const controlServer = values.controlUrl ?? legacyServer;
-  const reviews = config.capabilities.find(({ name }) => name === 'reviews');
-  if (!reviews)
-    throw new CommandError(`${values.config} has no capability "reviews", which is what the sample runs`);
-  const [shopUrl, reviewsUrl] = await Promise.all([
+  const databaseOf = (name: string) => {
+    const capability = config.capabilities.find((each) => each.name === name);
+    if (!capability)
+      throw new CommandError(`${values.config} has no capability "${name}", which the sample runs`);
+    return capability.service.database;
+  };
+  const [shopUrl, reviewsUrl, wishlistUrl] = await Promise.all([
     applicationDatabase(values.folder, legacyServer, config.legacy.database, 'shop_app'),
-    applicationDatabase(values.folder, servicesServer, reviews.service.database, 'reviews_app'),
+    applicationDatabase(values.folder, servicesServer, databaseOf('reviews'), 'reviews_app'),
+    applicationDatabase(values.folder, servicesServer, databaseOf('wishlist'), 'wishlist_app'),
   ]);
   const monolithEnv = {
     LEGACY_DATABASE_URL: shopUrl,
     LEGACY_PORT: String(values.legacyPort),
     LEGACY_UPLOADS: resolve(values.folder, 'uploads'),
   };
-  const [monolith, service] = await Promise.all([
-    part(input, 'monolith', 'legacy-monolith/server.ts', monolithEnv, { listening: 'LEGACY_PORT' }),
+  const [monolith, reviewsService, wishlistService] = await Promise.all([
+    part(input, 'monolith', ['legacy-monolith/server.ts'], monolithEnv, { listening: 'LEGACY_PORT' }),
     part(
       input,
       'reviews',
-      'extracted/reviews/server.ts',
+      ['extracted/reviews/server.ts'],
       { REVIEWS_DATABASE_URL: reviewsUrl, REVIEWS_PORT: String(values.reviewsPort) },
       { listening: 'REVIEWS_PORT' },
     ),
+    part(
+      input,
+      'wishlist',
+      ['extracted/wishlist/server.ts'],
+      { WISHLIST_DATABASE_URL: wishlistUrl, WISHLIST_PORT: String(values.wishlistPort) },
+      { listening: 'WISHLIST_PORT' },
+    ),
   ]);
   const legacy = monolith.listening ?? '';
-  const services = { reviews: service.listening ?? '' };
-  say(`monolith at ${legacy}, reviews service at ${services.reviews}`);
+  const services = { reviews: reviewsService.listening ?? '', wishlist: wishlistService.listening ?? '' };
+  say(
+    `monolith at ${legacy}, reviews service at ${services.reviews}, wishlist service at ${services.wishlist}`,
+  );
 
   const seedArguments = values.import
     ? ['--import', values.import]
@@ -287,7 +313,19 @@ export async function startSample(input: SampleInput): Promise<Stack> {
       'npm start',
     ],
   });
-  say('control store and accounts are in place');
+  say('control store, accounts and positions are in place');
+  const worker = await part(
+    input,
+    'worker',
+    ['scripts/banyan.ts', 'worker', '--config', values.config, '--folder', values.folder],
+    {
+      BANYAN_LEGACY_URL: withoutUser(legacyServer),
+      BANYAN_SERVICES_URL: withoutUser(servicesServer),
+      BANYAN_WORKER_PORT: String(values.workerPort),
+    },
+    { listening: 'BANYAN_WORKER_PORT' },
+  );
+  say(`worker at ${worker.listening ?? ''}`);
 
   const flags = resolve(values.folder, 'flags.json');
   if (!existsSync(flags)) {
@@ -303,7 +341,7 @@ export async function startSample(input: SampleInput): Promise<Stack> {
   const facade = await part(
     input,
     'facade',
-    'facade/server.ts',
+    ['facade/server.ts'],
     {
       BANYAN_CONFIG: values.config,
       BANYAN_FACADE_PORT: String(values.port),
@@ -311,7 +349,7 @@ export async function startSample(input: SampleInput): Promise<Stack> {
       BANYAN_ADMIN_TOKEN: token,
       BANYAN_CONTROL_URL: controlUrl.href,
       BANYAN_FLAGS: flags,
-      BANYAN_UPSTREAMS: `legacy=${legacy},reviews=${services.reviews}`,
+      BANYAN_UPSTREAMS: `legacy=${legacy},reviews=${services.reviews},wishlist=${services.wishlist}`,
     },
     { listening: 'BANYAN_FACADE_PORT', admin: 'BANYAN_ADMIN_PORT' },
   );
@@ -321,9 +359,10 @@ export async function startSample(input: SampleInput): Promise<Stack> {
     admin: facade.admin ?? '',
     legacy,
     services,
+    worker: worker.listening ?? '',
     databases: {
       legacy: withPath(legacyServer, config.legacy.database),
-      services: withPath(servicesServer, reviews.service.database),
+      services: withPath(servicesServer, databaseOf('reviews')),
       control: withPath(controlServer, controlSchema),
     },
     token,

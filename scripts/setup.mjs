@@ -43,6 +43,7 @@ function installPackages() {
     'package-lock.json',
     'legacy-monolith/package.json',
     'extracted/reviews/package.json',
+    'extracted/wishlist/package.json',
   ];
   const hash = createHash('sha256');
   for (const manifest of manifests) hash.update(readFileSync(join(root, manifest)));

@@ -42,7 +42,7 @@ export const shiftCommand = command({
   words: 'CAPABILITY --reads PERCENT',
   summary: "Moves a percentage of a capability's reads to its service, or back.",
   help: `
-Needs evidence that the service has the data (banyan copy). Who is moved stays moved while the percentage
+Needs evidence that the service has the data (banyan backfill). Who is moved stays moved while the percentage
 grows; at 0 everybody reads from legacy again. Writes are never shifted: they follow the owner.
   banyan shift reviews --reads 5        a first few
   banyan shift reviews --reads 100      everybody
@@ -85,10 +85,10 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
         throw new CommandError(
           `${capability.name} is in ${current.phase}: the service owns it, and its reads are not for a percentage`,
         );
-      const evidence = await evidenceInForce(control, capability.name, 'copied');
+      const evidence = await evidenceInForce(control, capability.name, 'backfilled');
       if (percent > 0 && !evidence)
         throw new CommandError(
-          `nothing says that the service has the data of ${capability.name}: run "banyan copy ${capability.name}" first`,
+          `nothing says that the service has the data of ${capability.name}: run "banyan backfill ${capability.name}" first`,
         );
       const to = percent === 0 && current.phase === 'legacy' ? 'legacy' : phaseFor(percent);
       const deed = {
@@ -111,7 +111,7 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
         await movePhase();
       }
       output.say(
-        `${capability.name}: reads ${was ?? '?'} % → ${percent} %, phase ${current.phase} → ${to}${evidence ? `, on a copy recorded at ${evidence.recordedAt.slice(0, 19)}Z` : ''}`,
+        `${capability.name}: reads ${was ?? '?'} % → ${percent} %, phase ${current.phase} → ${to}${evidence ? `, on a backfill recorded at ${evidence.recordedAt.slice(0, 19)}Z` : ''}`,
       );
       const ms = await confirmed(values, capability.name, percent);
       const status = await facadeStatus(values);

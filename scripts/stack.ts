@@ -9,6 +9,8 @@ export type Stack = {
   readonly admin: string;
   readonly legacy: string;
   readonly services: Readonly<Record<string, string>>;
+  /** Its status. */
+  readonly worker: string;
   /** mysql:// with an account that may do everything there. */
   readonly databases: { readonly legacy: string; readonly services: string; readonly control: string };
   /** Of the admin listener. */

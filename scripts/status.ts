@@ -1,49 +1,136 @@
+import type { RowDataPacket } from 'mysql2/promise';
+import type { Side } from '../capability/capability.ts';
 import { readFlag } from '../capability/capability.ts';
 import { evidenceInForce, readCapability } from '../capability/control-store.ts';
 import { type Flag, readFlagFile, rolloutPercent } from '../capability/flag-file.ts';
 import { readInterlock } from '../capability/phase.ts';
-import { command, commonOptions, configOf, serverOptions, withControl } from './command.ts';
+import { referencesOf } from '../sync/worker.ts';
+import {
+  command,
+  commonOptions,
+  configOf,
+  connectAs,
+  type ServerValues,
+  serverOptions,
+  withControl,
+} from './command.ts';
 import { adminOptions, facadeStatus, flagFile, onFacade } from './facade-admin.ts';
 
 const percent = (value: number | null | undefined) =>
   value === null || value === undefined ? '?' : `${value} %`;
 
-/** `copied at 2026-11-20 10:00:00Z, 100,043 rows` */
-function evidenceLine(facts: unknown): string {
-  const { copiedAt, rows } =
-    typeof facts === 'object' && facts !== null ? (facts as { copiedAt?: unknown; rows?: unknown }) : {};
-  return `copied at ${String(copiedAt).slice(0, 19)}Z, ${Number(rows).toLocaleString('en-US')} rows`;
+type StreamStatus = {
+  readonly capability: string;
+  readonly source: Side;
+  readonly mode: 'apply' | 'watch' | 'unknown';
+  readonly position: string;
+  /** Between the newest heartbeat on the source and the newest that the target has passed. */
+  readonly lagSeconds: number | null;
+  readonly quarantined: number;
+  readonly tripwires: number;
+  readonly stop: string | null;
+};
+
+/** What a target says of the streams that it receives, and how far its source is ahead. */
+async function streamsFrom(source: Side, values: ServerValues): Promise<StreamStatus[]> {
+  const sourceSql = await connectAs(source === 'legacy' ? 'legacy' : 'services', 'banyan_cli', values);
+  const targetSql = await connectAs(source === 'legacy' ? 'services' : 'legacy', 'banyan_cli', values);
+  try {
+    const [streams] = await targetSql.query<RowDataPacket[]>(
+      `SELECT s.capability, s.gtid, s.file, s.pos, s.source_owner, s.source_time,
+         (SELECT COUNT(*) FROM banyan.banyan_quarantine q WHERE q.capability = s.capability AND q.source = s.source) AS quarantined,
+         (SELECT COALESCE(SUM(seen), 0) FROM banyan.banyan_tripwire t WHERE t.capability = s.capability AND t.source = s.source) AS tripwires,
+         (SELECT message FROM banyan.banyan_stop p WHERE p.capability = s.capability AND p.source = s.source AND p.acknowledged_by IS NULL) AS stop
+       FROM banyan.banyan_stream s WHERE s.source = ? ORDER BY s.capability`,
+      [source],
+    );
+    const [beats] = await sourceSql.query<RowDataPacket[]>(
+      'SELECT capability, at FROM banyan.banyan_heartbeat',
+    );
+    return streams.map((row) => {
+      const base = String(row.capability).split('+')[0];
+      const newest = beats.find(({ capability }) => capability === base)?.at;
+      const isReferences = row.capability !== base;
+      return {
+        capability: row.capability,
+        source,
+        mode:
+          isReferences || row.source_owner === source
+            ? 'apply'
+            : row.source_owner === null
+              ? 'unknown'
+              : 'watch',
+        position: `${row.gtid ?? '?'}@${row.file ?? '?'}:${row.pos ?? '?'}`,
+        lagSeconds:
+          row.source_time === null || newest === undefined
+            ? null
+            : Math.max(0, Math.round((Number(newest) - Number(row.source_time)) * 1000) / 1000),
+        quarantined: Number(row.quarantined),
+        tripwires: Number(row.tripwires),
+        stop: row.stop === null ? null : String(row.stop),
+      };
+    });
+  } finally {
+    sourceSql.destroy();
+    targetSql.destroy();
+  }
+}
+
+function describeStream({
+  capability,
+  source,
+  mode,
+  lagSeconds,
+  quarantined,
+  tripwires,
+  stop,
+}: StreamStatus): string {
+  const from = `${capability === capability.split('+')[0] ? '' : 'reference tables '}from ${source}`;
+  if (stop !== null)
+    return `${from}: STOPPED: ${stop} Then: banyan worker --acknowledge ${capability.split('+')[0]}`;
+  const notes = [
+    mode === 'watch' ? 'watching' : mode === 'apply' ? 'applying' : 'not met its fence row yet',
+    lagSeconds === null ? 'no heartbeat has passed yet' : `${lagSeconds} s behind`,
+    ...(quarantined > 0 ? [`${quarantined} rows in quarantine`] : []),
+    ...(tripwires > 0 ? [`${tripwires} writes on the side that is not owner`] : []),
+  ];
+  return `${from}: ${notes.join(', ')}`;
 }
 
 export const statusCommand = command({
   name: 'status',
   words: '',
-  summary: 'Where each capability stands: phase, evidence, flag, and what a facade really serves.',
+  summary: 'Where each capability stands: phase, evidence, streams, flag, and what a facade really serves.',
   help: `
-Until there is a change stream the service has what the last copy gave it: "copied at …" says from when it is.
-"proposed" is what the flag asks for, "effective" what the facade serves after the interlock.`,
+"proposed" is what the flag asks for, "effective" what the facade serves after the interlock. A stream that is far
+behind for long has no worker, or has stopped: then it says for what, and what to do.`,
   options: { ...commonOptions, ...serverOptions, ...adminOptions },
   async run({ values, output }) {
     const config = await configOf(values);
     const file = values.unleashUrl ? undefined : flagFile(values);
     const flags: readonly Flag[] | undefined = file ? readFlagFile(file).features : undefined;
     const facade = await facadeStatus(values);
+    const streams = (
+      await Promise.all([streamsFrom('legacy', values), streamsFrom('service', values)])
+    ).flat();
     const capabilities = await withControl(values, async (control) => {
       const found = [];
       for (const { name, team } of config.capabilities) {
         const row = await readCapability(control, name);
-        const copied = await evidenceInForce(control, name, 'copied');
-        const interlock = readInterlock(row && { phase: row.phase, ready: copied !== undefined });
+        const backfilled = await evidenceInForce(control, name, 'backfilled');
+        const interlock = readInterlock(row && { phase: row.phase, ready: backfilled !== undefined });
         const served = onFacade(facade, name);
+        const flag = flags?.find((each) => each.name === readFlag(name));
         found.push({
           name,
           team,
           phase: row?.phase ?? null,
           changedAt: row?.changedAt ?? null,
-          copied: copied ? { recordedAt: copied.recordedAt, facts: copied.facts } : null,
-          proposedPercent: flags
-            ? (rolloutPercent(flags.find((flag) => flag.name === readFlag(name))) ?? null)
-            : (served?.proposedPercent ?? null),
+          backfilled: backfilled ? { recordedAt: backfilled.recordedAt, facts: backfilled.facts } : null,
+          streams: streams.filter(
+            ({ capability }) => capability === name || capability === referencesOf(name),
+          ),
+          proposedPercent: flags ? (rolloutPercent(flag) ?? null) : (served?.proposedPercent ?? null),
           effectivePercent: served?.effectivePercent ?? null,
           interlock: interlock.open ? null : interlock.why,
           readsLastMinute: served?.readsLastMinute ?? null,
@@ -56,10 +143,11 @@ Until there is a change stream the service has what the last copy gave it: "copi
         `${each.name} (team ${each.team}): ${each.phase ?? 'not installed: run "banyan install"'}${each.changedAt ? ` since ${each.changedAt.slice(0, 19)}Z` : ''}`,
       );
       output.say(
-        `  evidence   ${each.copied ? evidenceLine(each.copied.facts) : 'none: run "banyan copy"'}; legacy writes since then are not in it`,
+        `  evidence     ${each.backfilled ? `backfilled at ${each.backfilled.recordedAt.slice(0, 19)}Z` : `none: run "banyan backfill ${each.name}"`}`,
       );
+      for (const stream of each.streams) output.say(`  stream       ${describeStream(stream)}`);
       output.say(
-        `  reads      proposed ${percent(each.proposedPercent)}, effective ${percent(each.effectivePercent)}${each.interlock ? ` (held at legacy: ${each.interlock})` : ''}`,
+        `  reads        proposed ${percent(each.proposedPercent)}, effective ${percent(each.effectivePercent)}${each.interlock ? ` (held at legacy: ${each.interlock})` : ''}`,
       );
       if (each.readsLastMinute)
         output.say(

@@ -18,6 +18,8 @@ The shop is at ${stack.facade} (behind it the monolith at ${stack.legacy}).
   facade         ${stack.facade}
   admin          ${stack.admin}   curl -H "Authorization: Bearer ${stack.token}" ${stack.admin}/api/status
   reviews        ${stack.services.reviews}   the extracted service
+  wishlist       ${stack.services.wishlist}   another
+  worker         ${stack.worker}   ${stack.worker}/api/status
   legacy DB      mysql://${new URL(stack.databases.legacy).host}   passwords are in ${folder}/secrets and ${folder}/databases/*/root-password
   services' DB   mysql://${new URL(stack.databases.services).host}
   logs           ${folder}/run/*.log
@@ -26,7 +28,7 @@ Try, in another terminal:
 
   curl "${stack.facade}/api/review/list.do?prdNo=${product}"
   npx banyan status
-  npx banyan copy reviews                  the service gets the data
+  npx banyan backfill reviews              the service gets the data, and follows
   npx banyan shift reviews --reads 50      half of the clients read from it, within a second
   npx banyan status
   npx banyan shift reviews --reads 0       and back

@@ -20,10 +20,14 @@ const banyan = (...words: string[]) =>
 
 describe('wrong words', () => {
   test.each([
-    [['nonsense'], 2, /no command "nonsense"; there are install, status, copy, shift, audit/],
-    [['copy'], 2, /name a capability: reviews/],
-    [['copy', 'orders'], 2, /no capability "orders"; the configuration has reviews/],
-    [['copy', 'reviews', 'wishlist'], 2, /one capability at a time/],
+    [
+      ['nonsense'],
+      2,
+      /no command "nonsense"; there are install, worker, backfill, shift, status, quarantine, audit/,
+    ],
+    [['backfill'], 2, /name a capability: reviews, wishlist/],
+    [['backfill', 'orders'], 2, /no capability "orders"; the configuration has reviews, wishlist/],
+    [['backfill', 'reviews', 'wishlist'], 2, /one capability at a time/],
     [['shift', 'reviews'], 2, /--reads 0 to --reads 100/],
     [['shift', 'reviews', '--reads', '101'], 2, /--reads is 101: it must be 0 to 100/],
     [['shift', 'reviews', '--reads', 'half'], 2, /whole number/],
@@ -31,11 +35,11 @@ describe('wrong words', () => {
     [
       ['status'],
       2,
-      /where is the control store\? Give --control-url or BANYAN_CONTROL_URL, or run "npm start"/,
+      /where is the (control store|legacy database server)\? Give --\w+-url or BANYAN_\w+_URL, or run "npm start"/,
     ],
-    [['status', '--control-url', 'http://x'], 2, /not a mysql:\/\/ URL/],
+    [['audit', '--control-url', 'http://x'], 2, /not a mysql:\/\/ URL/],
     [
-      ['status', '--control-url', 'mysql://127.0.0.1:3306'],
+      ['audit', '--control-url', 'mysql://127.0.0.1:3306'],
       1,
       /password of banyan_cli is not in .*run "banyan install" first/,
     ],
@@ -62,9 +66,9 @@ test('without a command it teaches; each command’s help lists its options', as
   const overview = await banyan();
   expect(overview).toMatchObject({
     code: 2,
-    stdout: expect.stringMatching(/The way of a capability: install, copy, shift/),
+    stdout: expect.stringMatching(/The way of a capability: install, worker, backfill, shift/),
   });
-  for (const name of ['install', 'status', 'copy', 'shift', 'audit']) {
+  for (const name of ['install', 'worker', 'backfill', 'shift', 'status', 'quarantine', 'audit']) {
     const help = await banyan(name, '--help');
     expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(new RegExp(`^banyan ${name} `)) });
     expect(help.stdout).toMatch(/--json/);
@@ -72,7 +76,7 @@ test('without a command it teaches; each command’s help lists its options', as
 });
 
 test('--json gives errors as one object, too', async () => {
-  const { stdout, code } = await banyan('copy', 'orders', '--json');
+  const { stdout, code } = await banyan('backfill', 'orders', '--json');
   expect(code).toBe(2);
   expect(JSON.parse(stdout)).toMatchObject({
     error: { message: expect.stringMatching(/no capability "orders"/) },
@@ -81,7 +85,7 @@ test('--json gives errors as one object, too', async () => {
 
 test('a database that is down, and one that refuses, are named with the option that says where they are', async () => {
   const port = await freePort();
-  const down = await banyan('status', '--control-url', `mysql://root:secret@127.0.0.1:${port}`);
+  const down = await banyan('audit', '--control-url', `mysql://root:secret@127.0.0.1:${port}`);
   expect(down).toMatchObject({
     code: 1,
     stderr: expect.stringMatching(
@@ -90,7 +94,7 @@ test('a database that is down, and one that refuses, are named with the option t
   });
   const url = new URL(process.env.BANYAN_TEST_LEGACY_SERVER ?? '');
   url.password = 'wrong-secret';
-  const refused = await banyan('status', '--control-url', url.href);
+  const refused = await banyan('audit', '--control-url', url.href);
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/refuses root.*banyan install/) });
   expect(refused.stderr).not.toContain('wrong-secret');
 });

@@ -15,6 +15,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   acl: ['acl'],
   'legacy-monolith': ['legacy-monolith'],
   'extracted/reviews': ['extracted/reviews'],
+  'extracted/wishlist': ['extracted/wishlist'],
 };
 
 const files = execFileSync('git', ['ls-files', '-co', '--exclude-standard', '*.ts', '*.mjs'], {

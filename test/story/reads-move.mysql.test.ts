@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createConnection, type RowDataPacket } from 'mysql2/promise';
+import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Answer, type Ask, answerTo, asks, differences } from './client-suite.ts';
 import { type RunningStack, startStack } from './stack.ts';
@@ -17,6 +17,8 @@ const real =
 let stack: RunningStack;
 let suite: Ask[];
 let straight: Answer[];
+/** A product with few reviews. */
+let quiet: number;
 
 beforeAll(async () => {
   stack = await startStack(existsSync(real) ? ['--import', real] : ['--reviews', '20000']);
@@ -35,6 +37,7 @@ beforeAll(async () => {
   const products = [
     ...new Set([...(await pick('COUNT(*) DESC')), ...(await pick('COUNT(*)')), ...withReferences]),
   ];
+  quiet = (await pick('COUNT(*)'))[0] ?? 1;
   await legacy.end();
   suite = asks(products);
   straight = await answers(stack.legacy);
@@ -86,50 +89,64 @@ async function expectSame(cookie?: string): Promise<void> {
 const idCookie = (index: number) =>
   `banyan_id=${Buffer.from(index.toString().padStart(16, '0')).toString('base64url')}`;
 
+/** Ends a part of the stack by force; the supervisor starts it again. */
+function killPart(what: string): void {
+  for (const pid of readdirSync(join(stack.folder, 'run', 'children')).map(Number))
+    if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').includes(what))
+      process.kill(pid, 'SIGKILL');
+}
+
 describe('reviews move by flag', () => {
-  test('before anything is copied every read is legacy’s, and reads cannot be shifted', async () => {
+  test('before anything is backfilled every read is legacy’s, and reads cannot be shifted', async () => {
     await expectSame();
     expect((await readsBySide()).service).toBe(0);
     const shift = await stack.banyan('shift', 'reviews', '--reads', '50');
     expect(shift).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/nothing says that the service has the data.*banyan copy reviews/),
+      stderr: expect.stringMatching(/nothing says that the service has the data.*banyan backfill reviews/),
     });
   });
 
-  test('a copy that is killed leaves no evidence, and is run again', async () => {
-    const words = ['copy', 'reviews', '--chunk-rows', '20', '--folder', stack.folder];
-    const copy = spawn(
+  test('a backfill whose worker is killed goes on with the next, and moves every row', async () => {
+    const words = ['backfill', 'reviews', '--json', '--folder', stack.folder];
+    const backfill = spawn(
       process.execPath,
       [join(import.meta.dirname, '..', '..', 'scripts', 'banyan.ts'), ...words],
       {
-        stdio: ['ignore', 'ignore', 'pipe'],
+        stdio: ['ignore', 'pipe', 'inherit'],
       },
     );
-    await once(copy.stderr, 'data'); // its first line of progress
-    copy.kill('SIGKILL');
-    await once(copy, 'exit');
-    const { capabilities } = JSON.parse((await stack.banyan('status', '--json')).stdout);
-    expect(capabilities[0]).toMatchObject({ phase: 'legacy', copied: null });
-  });
-
-  test('copy moves every row and says how many', async () => {
-    const copy = await stack.banyan('copy', 'reviews', '--json');
-    expect(copy.code).toBe(0);
-    const result = JSON.parse(copy.stdout);
-    const legacy = await createConnection(stack.databases.legacy);
-    const [[count]] = (await legacy.query<RowDataPacket[]>(
-      'SELECT COUNT(*) AS n FROM TB_RVW_MST',
-    )) as unknown as [[{ n: number }]];
-    await legacy.end();
-    expect(result).toMatchObject({ capability: 'reviews', ok: true, refused: 0 });
-    expect(result.tables.find(({ table }: { table: string }) => table === 'TB_RVW_MST')).toEqual({
-      table: 'TB_RVW_MST',
-      rows: Number(count.n),
-      copied: Number(count.n),
-      refused: 0,
+    let said = '';
+    backfill.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
     });
-    if (existsSync(real)) expect(Number(count.n)).toBe(100_043);
+    const exited = once(backfill, 'exit');
+    const services = await createConnection(stack.databases.services);
+    await vi.waitUntil(
+      async () =>
+        Number(
+          (
+            await services.query<RowDataPacket[]>('SELECT SUM(rows_done) AS n FROM banyan.banyan_backfill')
+          )[0][0]?.n,
+        ) > 4_000,
+      { timeout: 30_000, interval: 20 },
+    );
+    killPart('worker');
+    expect((await exited)[0]).toBe(0);
+    const result = JSON.parse(said);
+    const legacy = await createConnection(stack.databases.legacy);
+    const count = async (sql: Connection, table: string) =>
+      Number((await sql.query<RowDataPacket[]>(`SELECT COUNT(*) AS n FROM ${table}`))[0][0]?.n);
+    const rows = await count(legacy, 'TB_RVW_MST');
+    expect(result).toMatchObject({ capability: 'reviews', ok: true, quarantined: 0 });
+    expect(result.tables.find(({ table }: { table: string }) => table === 'TB_RVW_MST')).toMatchObject({
+      state: 'complete',
+      refused: 0,
+      total: rows,
+    });
+    expect(await count(services, 'review')).toBe(rows);
+    if (existsSync(real)) expect(rows).toBe(100_043);
+    await Promise.all([legacy.end(), services.end()]);
     const status = JSON.parse((await stack.banyan('status', '--json')).stdout);
     expect(status.capabilities[0]).toMatchObject({
       name: 'reviews',
@@ -196,19 +213,36 @@ describe('reviews move by flag', () => {
     expect(differences(conditional, own, through)).toEqual([]);
   });
 
-  test('a copy is refused while clients read from the service', async () => {
-    expect((await stack.banyan('copy', 'reviews')).stderr).toMatch(
-      /its service is answering reads.*--reads 0/,
-    );
+  test('what clients write while they read from the service is there at once', async () => {
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const login = await fetch(new URL('/api/member/login.do', stack.facade), {
+      method: 'POST',
+      headers: form,
+      body: 'mbrId=member1&mbrPw=shop1234',
+    });
+    const cookie = login.headers
+      .getSetCookie()
+      .map((each) => each.split(';', 1)[0])
+      .join('; ');
+    const text = '스트림을 지나온 리뷰 😀 &#65;';
+    const written = await fetch(new URL('/api/review/write.do', stack.facade), {
+      method: 'POST',
+      headers: { ...form, cookie },
+      body: new URLSearchParams({ prdNo: String(quiet), starPnt: '09', rvwCtnt: text }),
+    });
+    expect(await written.json()).toMatchObject({ resultCode: '0000' });
+    const path = `/api/review/list.do?prdNo=${quiet}`;
+    const listed = async (origin: string) => (await fetch(new URL(path, origin))).text();
+    await vi.waitUntil(async () => (await listed(stack.facade)) === (await listed(stack.legacy)), {
+      timeout: 5_000,
+      interval: 10,
+    });
+    expect(await listed(stack.facade)).toContain('&#128512; &#65;');
+    straight = await answers(stack.legacy);
   });
 
   test('when the service dies its readers get legacy’s answers, counted; when it is back, its own', async () => {
-    const kill = () => {
-      for (const pid of readdirSync(join(stack.folder, 'run', 'children')).map(Number))
-        if (readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('extracted/reviews/server.ts'))
-          process.kill(pid, 'SIGKILL');
-    };
-    kill();
+    killPart('extracted/reviews/server.ts');
     await expectSame();
     expect(await fallbacks()).toBeGreaterThan(0);
     await vi.waitUntil(
@@ -232,9 +266,7 @@ describe('reviews move by flag', () => {
       'shift',
       'shift',
       'shift',
-      'copy',
-      'copy-begin',
-      'copy-begin',
+      'backfill',
     ]);
     expect(audit[0]).toMatchObject({
       reason: 'the story ends',

@@ -33,6 +33,8 @@ export const anyPorts = [
   'admin-port',
   'legacy-port',
   'reviews-port',
+  'wishlist-port',
+  'worker-port',
   'legacy-database-port',
   'services-database-port',
 ].flatMap((name) => [`--${name}`, '0']);

@@ -56,7 +56,7 @@ test('its one line says where everything is, a second start is refused, SIGTERM 
     stderr: expect.stringMatching(/running already \(process \d+.*stop it first/),
   });
   const children = childrenOf(stack.folder);
-  expect(children).toHaveLength(5);
+  expect(children).toHaveLength(7);
   expect(await stack.stop()).toBe(0);
   expect(children.filter(isAlive)).toEqual([]);
 }, 60_000);
@@ -64,15 +64,18 @@ test('its one line says where everything is, a second start is refused, SIGTERM 
 test('after kill -9 the next start ends what was left, and finds the data as it was', async () => {
   const folder = stackFolder();
   const first = await startStack(small, folder);
-  const copy = await first.banyan('copy', 'reviews', '--json');
-  expect(JSON.parse(copy.stdout)).toMatchObject({ ok: true });
+  const backfill = await first.banyan('backfill', 'reviews', '--json');
+  expect(JSON.parse(backfill.stdout)).toMatchObject({ ok: true });
   const left = childrenOf(folder);
   await first.stop('SIGKILL');
-  expect(left.filter(isAlive)).toHaveLength(5);
+  expect(left.filter(isAlive)).toHaveLength(7);
   await using second = await startStack(small, folder);
   expect(left.filter(isAlive)).toEqual([]);
   const status = JSON.parse((await second.banyan('status', '--json')).stdout);
-  expect(status.capabilities[0]).toMatchObject({ phase: 'synced', copied: { facts: { refused: 0 } } });
+  expect(status.capabilities[0]).toMatchObject({
+    phase: 'synced',
+    backfilled: { facts: { rows: expect.any(Number) } },
+  });
 }, 90_000);
 
 test('a part that is killed is started again, where it was', async () => {
@@ -80,7 +83,7 @@ test('a part that is killed is started again, where it was', async () => {
   const before = childrenOf(stack.folder);
   for (const pid of before) {
     process.kill(pid, 'SIGKILL');
-    await until(() => childrenOf(stack.folder).length === 5 && !childrenOf(stack.folder).includes(pid));
+    await until(() => childrenOf(stack.folder).length === 7 && !childrenOf(stack.folder).includes(pid));
   }
   const answers = async (url: string) =>
     fetch(url).then(
@@ -140,12 +143,11 @@ test.each([
 test('existing servers instead of private ones, the password from a file', async () => {
   const folder = stackFolder();
   const urls = { legacy: serverUrl('legacy'), services: serverUrl('services') };
-  const names = { legacy: 'shop', services: 'reviews' } as const;
+  const names = { legacy: ['shop'], services: ['reviews', 'wishlist'] } as const;
   const free = async () => {
     for (const server of ['legacy', 'services'] as const) {
       const sql = await createConnection(urls[server]);
-      await sql.query(`DROP DATABASE IF EXISTS ${names[server]}`);
-      await sql.query('DROP DATABASE IF EXISTS banyan');
+      for (const name of [...names[server], 'banyan']) await sql.query(`DROP DATABASE IF EXISTS ${name}`);
       await sql.end();
     }
   };
@@ -155,7 +157,7 @@ test('existing servers instead of private ones, the password from a file', async
   process.env.BANYAN_SERVICES_URL_FILE = urlFile;
   try {
     await using stack = await startStack([...small, '--legacy-url', urls.legacy], folder);
-    expect(childrenOf(folder)).toHaveLength(3);
+    expect(childrenOf(folder)).toHaveLength(5);
     const sql = await createConnection(urls.legacy);
     const [[reviews]] = (await sql.query<RowDataPacket[]>(
       'SELECT COUNT(*) AS n FROM shop.TB_RVW_MST',

@@ -1,0 +1,135 @@
+import { once } from 'node:events';
+import type { ConnectionOptions } from 'mysql2';
+import pino from 'pino';
+import type { Side } from '../capability/capability.ts';
+import { acknowledgeStop } from '../sync/stops.ts';
+import { referencesOf, startWorker } from '../sync/worker.ts';
+import { serveWorker } from '../sync/worker-http.ts';
+import {
+  accountUrl,
+  actorOf,
+  actorOption,
+  CommandError,
+  capabilityNamed,
+  command,
+  commonOptions,
+  configOf,
+  connectAs,
+  connectionOptions,
+  serverOptions,
+} from './command.ts';
+
+const serverOf = (side: Side) => (side === 'legacy' ? 'legacy' : 'services');
+
+export const workerCommand = command({
+  name: 'worker',
+  words: '[--acknowledge CAPABILITY]',
+  summary: 'Runs the change stream: both directions of every capability, backfills, reference tables.',
+  help: `
+One worker at a time runs a capability; start a second anywhere, and it takes over within six seconds when the first
+is gone. Kill it at any moment: it goes on from where the target is. A stream that must not go on by itself (DDL on a
+captured table, a row the target refuses, …) stops exactly there and says what to do ("banyan status"); then
+  banyan worker --acknowledge reviews
+lets the running worker go on: past a DDL statement, or again at what was mended.
+When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /api/status are there.`,
+  options: {
+    ...commonOptions,
+    ...serverOptions,
+    ...actorOption,
+    acknowledge: { type: 'text', help: 'A capability whose stopped streams may go on; starts no worker.' },
+    port: {
+      type: 'port',
+      default: 8085,
+      env: 'BANYAN_WORKER_PORT',
+      help: 'Health, metrics and status; 0 for any free one.',
+    },
+    host: {
+      type: 'text',
+      default: '127.0.0.1',
+      env: 'BANYAN_WORKER_HOST',
+      help: 'The address of that listener.',
+    },
+    heartbeatMs: {
+      type: 'integer',
+      default: 250,
+      min: 10,
+      max: 60_000,
+      help: 'How often a heartbeat is written to each side.',
+    },
+    chunkRows: {
+      type: 'integer',
+      default: 2_000,
+      min: 1,
+      max: 50_000,
+      help: 'Rows of a backfill read and written at a time.',
+    },
+    niceRatio: {
+      type: 'number',
+      default: 0,
+      min: 0,
+      max: 100,
+      help: 'Rest after each chunk of a backfill, as a multiple of the time it took.',
+    },
+    lagMsMax: {
+      type: 'integer',
+      default: 5_000,
+      min: 1,
+      help: 'A backfill waits while the target is further behind.',
+    },
+    threadsRunningMax: {
+      type: 'integer',
+      default: 50,
+      min: 1,
+      help: 'A backfill waits while more threads of the legacy server run.',
+    },
+    logLevel: {
+      type: 'text',
+      default: 'info',
+      env: 'BANYAN_LOG_LEVEL',
+      help: 'trace, debug, info, warn, error or fatal.',
+    },
+  },
+  async run({ values, words, output }) {
+    const config = await configOf(values);
+    if (values.acknowledge !== undefined) {
+      const { name } = capabilityNamed(config, [values.acknowledge]);
+      const actor = actorOf(values.actor);
+      const acknowledged: string[] = [];
+      for (const side of ['legacy', 'service'] as const) {
+        const sql = await connectAs(serverOf(side), 'banyan_cli', values);
+        acknowledged.push(...(await acknowledgeStop(sql, [name, referencesOf(name)], actor)));
+        sql.destroy();
+      }
+      for (const message of acknowledged) output.say(`acknowledged: ${message}`);
+      if (acknowledged.length === 0) output.say(`no stream of ${name} has stopped`);
+      return { result: { acknowledged } };
+    }
+    if (words.length > 0)
+      throw new CommandError(`a worker takes options only: what is "${words.join(' ')}"?`, { exitCode: 2 });
+    const log = pino({ level: values.logLevel }, pino.destination(2));
+    const account = (role: 'read' | 'apply') => (role === 'read' ? 'banyan_read' : 'banyan_apply');
+    const worker = startWorker({
+      config,
+      connection: (side, role): ConnectionOptions =>
+        connectionOptions(accountUrl(serverOf(side), account(role), values)),
+      connect: (side, role) => connectAs(serverOf(side), account(role), values, { multipleStatements: true }),
+      log,
+      heartbeatMs: values.heartbeatMs,
+      chunkRows: values.chunkRows,
+      niceRatio: values.niceRatio,
+      lagMsMax: values.lagMsMax,
+      threadsRunningMax: values.threadsRunningMax,
+    });
+    const http = await serveWorker(worker, values.host, values.port).catch((error: Error) => {
+      throw new CommandError(
+        `the worker cannot listen on ${values.host}:${values.port}: ${error.message}. Choose another with --port`,
+        { cause: error },
+      );
+    });
+    console.log(JSON.stringify({ listening: http.url }));
+    await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT'), worker.done]);
+    await worker.stop();
+    await http.stop();
+    return { result: {} };
+  },
+});

@@ -1,0 +1,244 @@
+// The rows that were there before the stream: read in chunks between two watermarks of the source's binlog, and
+// applied by the stream itself when it passes the second, without the keys that have passed in between (DBLog,
+// arXiv:2010.12597). So a chunk never overwrites what is newer, and the stream never waits.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { Row } from '../acl/translator.ts';
+import type { RowImage } from './binlog/rows.ts';
+import type { TableShape } from './binlog/table-map.ts';
+import type { FrameKey } from './frame.ts';
+import type { TableMapping } from './mapping.ts';
+import { imageRow, imageText, type Quarantine } from './quarantine.ts';
+import { putRow } from './rows-to-changes.ts';
+import { afterKey, type KeyColumn, readKeyColumns, sameKeys, upToKey } from './same-keys.ts';
+import { literal, quoteName, type Statement, StatementBuilder, type WriteRules } from './statements.ts';
+import type { Companion } from './stream.ts';
+
+export type BackfillOptions = {
+  readonly key: FrameKey;
+  readonly sourceSchema: string;
+  readonly mappings: ReadonlyMap<string, readonly TableMapping[]>;
+  readonly rules: WriteRules;
+  /** To the source, for chunks and watermarks. */
+  readonly source: Connection;
+  /** To the target, for progress; rows go through the stream. */
+  readonly target: Connection;
+  readonly quarantine: () => Quarantine;
+  readonly chunkRows: number;
+  /** Rest after a chunk, as a multiple of the time it took. */
+  readonly niceRatio: number;
+  readonly lagMsMax: number;
+  readonly threadsRunningMax: number;
+  readonly lagMs: () => number;
+};
+
+type Progress = {
+  readonly table: string;
+  readonly lastKey: Row | undefined;
+  readonly maxKey: Row | undefined;
+  readonly isNew: boolean;
+};
+
+type Chunk = {
+  readonly mapping: TableMapping;
+  readonly columns: readonly KeyColumn[];
+  readonly low: string;
+  readonly high: string;
+  readonly seen: Row[];
+  recording: boolean;
+  rows: readonly Row[];
+  isLast: boolean;
+  readonly landed: PromiseWithResolvers<void>;
+};
+
+const pollMs = 500;
+const pauseMs = 200;
+
+export class Backfill implements Companion {
+  readonly #options: BackfillOptions;
+  #chunk: Chunk | undefined;
+
+  constructor(options: BackfillOptions) {
+    this.#options = options;
+  }
+
+  passed({ sourceTable, sourceKey }: TableMapping, image: RowImage, shape: TableShape): void {
+    const chunk = this.#chunk;
+    if (!chunk?.recording || chunk.mapping.sourceTable !== sourceTable) return;
+    chunk.seen.push(
+      Object.fromEntries(
+        sourceKey.map((name) => [
+          name,
+          image[shape.columns.findIndex((column) => column.name === name)] ?? null,
+        ]),
+      ),
+    );
+  }
+
+  mark(mark: string): Promise<readonly Statement[]> | undefined {
+    const chunk = this.#chunk;
+    if (mark === chunk?.low) chunk.recording = true;
+    return mark === chunk?.high ? this.#statements(chunk) : undefined;
+  }
+
+  /** Works through the tables that were asked for, until the signal. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const progress = await this.#next();
+      if (!progress) await delay(pollMs, undefined, { signal }).catch(() => undefined);
+      else await this.#table(progress, signal);
+    }
+  }
+
+  async #next(): Promise<Progress | undefined> {
+    const { target, key } = this.#options;
+    const [rows] = await target.query<RowDataPacket[]>(
+      "SELECT table_name, state, last_key, max_key FROM banyan.banyan_backfill WHERE capability = ? AND state <> 'complete' ORDER BY asked_at, table_name LIMIT 1",
+      [key.capability],
+    );
+    const [row] = rows;
+    const keyOf = (text: unknown) => (typeof text === 'string' ? imageRow(text) : undefined);
+    return (
+      row && {
+        table: String(row.table_name),
+        lastKey: keyOf(row.last_key),
+        maxKey: keyOf(row.max_key),
+        isNew: row.state === 'asked',
+      }
+    );
+  }
+
+  async #table(progress: Progress, signal: AbortSignal): Promise<void> {
+    const { source, sourceSchema, mappings } = this.#options;
+    const [mapping] = mappings.get(progress.table) ?? [];
+    if (!mapping) return this.#complete(progress.table);
+    const maxKey = progress.isNew ? await this.#begin(mapping) : progress.maxKey;
+    if (!maxKey) return this.#complete(progress.table);
+    const columns = await readKeyColumns(source, sourceSchema, mapping.sourceTable, mapping.sourceKey);
+    let lastKey = progress.lastKey;
+    while (!signal.aborted) {
+      const startedAt = performance.now();
+      const chunk = await this.#read(mapping, columns, lastKey, maxKey, signal);
+      lastKey = chunk.rows.at(-1) ?? lastKey;
+      if (chunk.isLast) return;
+      await delay(this.#options.niceRatio * (performance.now() - startedAt));
+      await this.#throttle(signal);
+    }
+  }
+
+  /** Remembers the greatest key: the backfill is complete when it has come there. */
+  async #begin({ sourceTable, sourceKey }: TableMapping): Promise<Row | undefined> {
+    const { source, target, sourceSchema, key } = this.#options;
+    const from = `${quoteName(sourceSchema)}.${quoteName(sourceTable)}`;
+    const names = sourceKey.map(quoteName);
+    const [max] = await source.query<RowDataPacket[]>(
+      `SELECT ${names.join(', ')} FROM ${from} ORDER BY ${names.map((name) => `${name} DESC`).join(', ')} LIMIT 1`,
+    );
+    const [count] = await source.query<RowDataPacket[]>(`SELECT COUNT(*) AS n FROM ${from}`);
+    const maxKey = max[0] && { ...max[0] };
+    await target.query(
+      "UPDATE banyan.banyan_backfill SET state = 'running', max_key = ?, last_key = NULL, rows_done = 0, rows_refused = 0, rows_total = ? WHERE capability = ? AND table_name = ?",
+      [maxKey ? imageText(maxKey) : null, Number(count[0]?.n ?? 0), key.capability, sourceTable],
+    );
+    return maxKey;
+  }
+
+  async #complete(table: string): Promise<void> {
+    await this.#options.target.query(completion(this.#options.key.capability, table));
+  }
+
+  async #mark(mark: string): Promise<void> {
+    await this.#options.source.query('UPDATE banyan.banyan_watermark SET mark = ? WHERE capability = ?', [
+      mark,
+      this.#options.key.capability,
+    ]);
+  }
+
+  async #read(
+    mapping: TableMapping,
+    columns: readonly KeyColumn[],
+    lastKey: Row | undefined,
+    maxKey: Row,
+    signal: AbortSignal,
+  ): Promise<Chunk> {
+    const { source, sourceSchema, chunkRows } = this.#options;
+    const chunk: Chunk = {
+      mapping,
+      columns,
+      low: randomUUID(),
+      high: randomUUID(),
+      seen: [],
+      recording: false,
+      rows: [],
+      isLast: false,
+      landed: Promise.withResolvers(),
+    };
+    this.#chunk = chunk;
+    await this.#mark(chunk.low);
+    const where = [
+      lastKey ? afterKey(mapping.sourceKey, lastKey) : 'TRUE',
+      upToKey(mapping.sourceKey, maxKey),
+    ].join(' AND ');
+    const [rows] = await source.query<RowDataPacket[]>(
+      `SELECT ${mapping.needs.map(quoteName).join(', ')} FROM ${quoteName(sourceSchema)}.${quoteName(mapping.sourceTable)}
+       WHERE ${where} ORDER BY ${mapping.sourceKey.map(quoteName).join(', ')} LIMIT ${chunkRows}`,
+    );
+    chunk.rows = rows;
+    chunk.isLast = rows.length < chunkRows;
+    await this.#mark(chunk.high);
+    const stopped = Promise.withResolvers<void>();
+    const stop = () => stopped.resolve();
+    signal.addEventListener('abort', stop, { once: true });
+    await Promise.race([chunk.landed.promise, stopped.promise]);
+    signal.removeEventListener('abort', stop);
+    this.#chunk = undefined;
+    return chunk;
+  }
+
+  /** The chunk as SQL, without what has passed since it was read, and with the progress that it makes. */
+  async #statements(chunk: Chunk): Promise<Statement[]> {
+    const { key, rules, source, mappings } = this.#options;
+    const { mapping, rows } = chunk;
+    const passed = await sameKeys(source, chunk.columns, rows, chunk.seen);
+    const builder = new StatementBuilder(rules);
+    const extra: Statement[] = [];
+    const quarantine = this.#options.quarantine();
+    let refused = 0;
+    for (const [index, row] of rows.entries()) {
+      if (passed.has(index)) continue;
+      for (const each of mappings.get(mapping.sourceTable) ?? []) {
+        const isPut = putRow(each, row, quarantine, (change) =>
+          'kind' in change ? builder.add(change) : extra.push(change),
+        );
+        if (!isPut) refused++;
+      }
+    }
+    const last = rows.at(-1);
+    const lastKey = last && Object.fromEntries(mapping.sourceKey.map((name) => [name, last[name] ?? null]));
+    const progress: Statement = {
+      table: 'banyan_backfill',
+      sql: `UPDATE banyan.banyan_backfill SET rows_done = rows_done + ${rows.length}, rows_refused = rows_refused + ${refused}
+        ${lastKey ? `, last_key = ${literal(imageText(lastKey))}` : ''}
+        WHERE capability = ${literal(key.capability)} AND table_name = ${literal(mapping.sourceTable)}`,
+      landed: () => chunk.landed.resolve(),
+    };
+    const end: Statement[] = chunk.isLast
+      ? [{ table: 'banyan_backfill', sql: completion(key.capability, mapping.sourceTable) }]
+      : [];
+    return [...builder.take(), ...extra, ...end, progress];
+  }
+
+  /** Waits while the target lags or the source has much to do. */
+  async #throttle(signal: AbortSignal): Promise<void> {
+    const { source, lagMs, lagMsMax, threadsRunningMax } = this.#options;
+    while (!signal.aborted) {
+      const [status] = await source.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Threads_running'");
+      if (lagMs() <= lagMsMax && Number(status[0]?.Value ?? 0) <= threadsRunningMax) return;
+      await delay(pauseMs);
+    }
+  }
+}
+
+const completion = (capability: string, table: string) =>
+  `UPDATE banyan.banyan_backfill SET state = 'complete', finished_at = CURRENT_TIMESTAMP(6) WHERE capability = ${literal(capability)} AND table_name = ${literal(table)}`;

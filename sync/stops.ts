@@ -1,0 +1,74 @@
+// Why a stream stands still, kept on the target until somebody acknowledges it.
+import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { SyncError, SyncErrorCode } from './errors.ts';
+import type { FrameKey } from './frame.ts';
+
+export type Stop = {
+  readonly code: string;
+  readonly message: string;
+  /** The last position before what it stopped at. */
+  readonly position: string;
+  readonly since: string;
+  readonly acknowledgedBy: string | null;
+};
+
+/** Stops whose event is passed over once acknowledged; at any other the same event is tried again. */
+export const isPassedOver = (code: string): boolean =>
+  ['ddl', 'statement-dml'].includes(code satisfies string as SyncErrorCode);
+
+export async function recordStop(
+  sql: Connection,
+  { capability, source }: FrameKey,
+  error: SyncError,
+  position: string,
+): Promise<void> {
+  await sql.query(
+    `INSERT INTO banyan.banyan_stop (capability, source, position, code, message) VALUES (?, ?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE position = VALUES(position), code = VALUES(code), message = VALUES(message), since = CURRENT_TIMESTAMP(6), acknowledged_by = NULL`,
+    [
+      capability,
+      source,
+      position.slice(0, 500),
+      error.code,
+      `${error.message}. What to do: ${error.hint}`.slice(0, 2000),
+    ],
+  );
+}
+
+export async function readStop(sql: Connection, { capability, source }: FrameKey): Promise<Stop | undefined> {
+  const [rows] = await sql.query<RowDataPacket[]>(
+    "SELECT code, message, position, DATE_FORMAT(since, '%Y-%m-%dT%T.%f') AS since, acknowledged_by FROM banyan.banyan_stop WHERE capability = ? AND source = ?",
+    [capability, source],
+  );
+  const [row] = rows;
+  return (
+    row && {
+      code: row.code,
+      message: row.message,
+      position: row.position,
+      since: row.since,
+      acknowledgedBy: row.acknowledged_by,
+    }
+  );
+}
+
+export async function clearStop(sql: Connection, { capability, source }: FrameKey): Promise<void> {
+  await sql.query('DELETE FROM banyan.banyan_stop WHERE capability = ? AND source = ?', [capability, source]);
+}
+
+/** Lets stopped streams go on. @returns what they had stopped for */
+export async function acknowledgeStop(
+  sql: Connection,
+  capabilities: readonly string[],
+  actor: string,
+): Promise<string[]> {
+  const [rows] = await sql.query<RowDataPacket[]>(
+    'SELECT capability, source, message FROM banyan.banyan_stop WHERE capability IN (?) AND acknowledged_by IS NULL',
+    [capabilities],
+  );
+  await sql.query(
+    'UPDATE banyan.banyan_stop SET acknowledged_by = ? WHERE capability IN (?) AND acknowledged_by IS NULL',
+    [actor.slice(0, 128), capabilities],
+  );
+  return rows.map(({ capability, source, message }) => `${capability} from ${source}: ${message}`);
+}

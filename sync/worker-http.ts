@@ -1,0 +1,66 @@
+// The worker's small listener: health, metrics, status. No secrets, no rows.
+import fastify from 'fastify';
+import { Counter, Gauge, Registry } from 'prom-client';
+import type { Worker } from './worker.ts';
+
+export type WorkerHttp = { readonly url: string; stop(): Promise<void> };
+
+export async function serveWorker(worker: Worker, host: string, port: number): Promise<WorkerHttp> {
+  const app = fastify({ logger: false, requestTimeout: 10_000, connectionTimeout: 30_000, bodyLimit: 1_024 });
+  const registry = new Registry();
+  const labels = ['capability', 'source'] as const;
+  const registers = [registry];
+  const lag = new Gauge({
+    name: 'banyan_worker_lag_seconds',
+    help: 'How far the target is behind its source.',
+    labelNames: labels,
+    registers,
+  });
+  const quarantined = new Gauge({
+    name: 'banyan_worker_quarantined_rows',
+    help: 'Rows that no translator accepts.',
+    labelNames: labels,
+    registers,
+  });
+  const stopped = new Gauge({
+    name: 'banyan_worker_stopped',
+    help: '1 while a stream waits for an acknowledgement.',
+    labelNames: labels,
+    registers,
+  });
+  const rows = new Counter({
+    name: 'banyan_worker_rows_total',
+    help: 'Rows of the source that were applied.',
+    labelNames: labels,
+    registers,
+  });
+
+  const status = () =>
+    worker.reports.map(
+      ({ capability, source, state, position, rows: applied, lagMs, quarantined: held, stop }) => ({
+        capability,
+        source,
+        state,
+        position,
+        rowsApplied: applied,
+        lagMs: lagMs() === undefined ? null : Math.round(lagMs() ?? 0),
+        quarantined: held(),
+        stop: stop ?? null,
+      }),
+    );
+  app.get('/healthz', async () => ({ ok: true }));
+  app.get('/api/status', async () => ({ streams: status() }));
+  app.get('/metrics', async (_request, reply) => {
+    for (const metric of [lag, quarantined, stopped]) metric.reset();
+    rows.reset();
+    for (const { capability, source, lagMs, quarantined: held, state, rowsApplied } of status()) {
+      if (lagMs !== null) lag.set({ capability, source }, lagMs / 1000);
+      quarantined.set({ capability, source }, held);
+      stopped.set({ capability, source }, state === 'stopped' ? 1 : 0);
+      rows.inc({ capability, source }, rowsApplied);
+    }
+    return reply.type(registry.contentType).send(await registry.metrics());
+  });
+  const url = await app.listen({ host, port });
+  return { url, stop: () => app.close() };
+}

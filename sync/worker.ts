@@ -1,0 +1,392 @@
+// The worker: both streams of every capability, the stream of its reference tables, heartbeats, backfills. One
+// worker at a time runs a capability; another waits, and takes over when the lease ends.
+import { randomInt, randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ConnectionOptions } from 'mysql2';
+import type { Connection } from 'mysql2/promise';
+import type { Logger } from 'pino';
+import type { RowTranslator } from '../acl/translator.ts';
+import type { BanyanConfig, Capability, Side } from '../capability/capability.ts';
+import { Backfill } from './backfill.ts';
+import { BinlogError } from './binlog/errors.ts';
+import { openBinlog } from './binlog/reader.ts';
+import { SyncError } from './errors.ts';
+import type { FrameKey, StreamState } from './frame.ts';
+import { Heartbeats } from './heartbeat.ts';
+import { releaseLease, renewMs, takeLease } from './lease.ts';
+import { mappingsFrom, type TableMapping } from './mapping.ts';
+import { type Position, printPosition } from './position.ts';
+import type { WriteRules } from './statements.ts';
+import { clearStop, readStop, recordStop, type Stop } from './stops.ts';
+import { Stream } from './stream.ts';
+import { readTableFacts, resolveTranslators } from './target-tables.ts';
+
+export type WorkerOptions = {
+  readonly config: BanyanConfig;
+  /** How to reach each side's server, by the account that reads and by the one that applies. */
+  readonly connection: (side: Side, account: 'read' | 'apply') => ConnectionOptions;
+  readonly connect: (side: Side, account: 'read' | 'apply') => Promise<Connection>;
+  readonly log: Logger;
+  readonly heartbeatMs: number;
+  readonly chunkRows: number;
+  readonly niceRatio: number;
+  readonly lagMsMax: number;
+  readonly threadsRunningMax: number;
+};
+
+/** What a stream is doing, for status and metrics. */
+export type StreamReport = {
+  readonly capability: string;
+  readonly source: Side;
+  state: 'starting' | 'apply' | 'watch' | 'stopped' | 'standby';
+  position: string;
+  rows: number;
+  lagMs: () => number | undefined;
+  quarantined: () => number;
+  stop: string | undefined;
+};
+
+/** The stream of a capability's reference tables. */
+export const referencesOf = (capability: string) => `${capability}+references`;
+
+type StreamPlan = {
+  readonly key: FrameKey;
+  readonly kind: 'tables' | 'references';
+  readonly capability: Capability;
+  readonly mappings: ReadonlyMap<string, readonly TableMapping[]>;
+  readonly sourceSchema: string;
+  readonly targetSchema: string;
+};
+
+const otherSide = (side: Side): Side => (side === 'legacy' ? 'service' : 'legacy');
+const ownTables = new Set(['banyan_fence', 'banyan_stream', 'banyan_heartbeat', 'banyan_watermark']);
+const standbyPollMs = 500;
+const stopPollMs = 500;
+
+export type Worker = {
+  readonly reports: readonly StreamReport[];
+  /** Rejects for what cannot be mended by going on. */
+  readonly done: Promise<void>;
+  stop(): Promise<void>;
+};
+
+export function startWorker(options: WorkerOptions): Worker {
+  const stopping = new AbortController();
+  const reports: StreamReport[] = [];
+  const holder = randomUUID();
+  const running = options.config.capabilities.map((capability) =>
+    runCapability(options, capability, holder, reports, stopping.signal),
+  );
+  const done = Promise.all(running).then(() => undefined);
+  return {
+    reports,
+    done,
+    stop: async () => {
+      stopping.abort();
+      await done.catch(() => undefined);
+    },
+  };
+}
+
+/** Waits for the lease, works while it is ours, again and again. */
+async function runCapability(
+  options: WorkerOptions,
+  capability: Capability,
+  holder: string,
+  reports: StreamReport[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { log } = options;
+  for (let failures = 0; !signal.aborted; ) {
+    let sql: Connection | undefined;
+    try {
+      sql = await options.connect('service', 'apply');
+      while (!signal.aborted && !(await takeLease(sql, capability.name, holder)))
+        await delay(standbyPollMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
+      log.info({ capability: capability.name }, 'this worker runs the streams');
+      failures = 0;
+      await holdLease(options, capability, holder, sql, reports, signal);
+    } catch (error) {
+      if (signal.aborted) return;
+      failures++;
+      log.error({ err: error, capability: capability.name }, 'the streams were interrupted; trying again');
+      await delay(Math.min(5_000, 100 * 2 ** failures), undefined, { signal }).catch(() => undefined);
+    } finally {
+      sql?.destroy();
+    }
+  }
+}
+
+/** Runs the streams until one fails, the lease is lost, or the signal. */
+async function holdLease(
+  options: WorkerOptions,
+  capability: Capability,
+  holder: string,
+  sql: Connection,
+  reports: StreamReport[],
+  signal: AbortSignal,
+): Promise<void> {
+  const ended = new AbortController();
+  const both = AbortSignal.any([signal, ended.signal]);
+  const plans = await plan(options, capability);
+  const renew = async () => {
+    while (!both.aborted) {
+      if (!(await takeLease(sql, capability.name, holder)))
+        throw new SyncError(
+          'superseded',
+          `another worker holds the lease of ${capability.name}`,
+          'nothing: that worker goes on',
+        );
+      await delay(renewMs, undefined, { signal: both }).catch(() => undefined);
+    }
+  };
+  const beats = { legacy: new Heartbeats(capability.name), service: new Heartbeats(capability.name) };
+  const beat = async (side: Side) => {
+    const connection = await options.connect(side, 'read');
+    try {
+      await beats[side].run(connection, options.heartbeatMs, both);
+    } finally {
+      connection.destroy();
+    }
+  };
+  const parts = [
+    renew(),
+    beat('legacy'),
+    beat('service'),
+    ...plans.map((each) => keepStreaming(options, each, beats[each.key.source], reports, both)),
+  ];
+  // The first to fail ends the others; all have ended before the lease is given up.
+  const outcomes = await Promise.allSettled(
+    parts.map((part) =>
+      part.catch((error: unknown) => {
+        ended.abort();
+        throw error;
+      }),
+    ),
+  );
+  await releaseLease(sql, capability.name, holder).catch(() => undefined); // it ends by itself
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed?.status === 'rejected' && !signal.aborted) throw failed.reason;
+}
+
+/** The streams of a capability: one in each direction, and that of its reference tables. */
+async function plan({ config, connect }: WorkerOptions, capability: Capability): Promise<StreamPlan[]> {
+  const [legacy, service] = await Promise.all([connect('legacy', 'apply'), connect('service', 'apply')]);
+  const schemas = { legacy: config.legacy.database, service: capability.service.database };
+  try {
+    const resolve = (declared: Capability['tables']) =>
+      resolveTranslators(
+        capability.name,
+        declared,
+        { sql: legacy, schema: schemas.legacy },
+        { sql: service, schema: schemas.service },
+      );
+    const tables = await resolve(capability.tables);
+    const make = (
+      source: Side,
+      kind: StreamPlan['kind'],
+      translators: readonly RowTranslator[],
+    ): StreamPlan => ({
+      key: { capability: kind === 'tables' ? capability.name : referencesOf(capability.name), source },
+      kind,
+      capability,
+      mappings: mappingsFrom(source, translators),
+      sourceSchema: schemas[source],
+      targetSchema: schemas[otherSide(source)],
+    });
+    const streams = [make('legacy', 'tables', tables), make('service', 'tables', tables)];
+    return capability.references.length > 0
+      ? [...streams, make('legacy', 'references', capability.references)]
+      : streams;
+  } finally {
+    legacy.destroy();
+    service.destroy();
+  }
+}
+
+async function writeRules(sql: Connection, { mappings, targetSchema }: StreamPlan): Promise<WriteRules> {
+  const targets = new Set(
+    [...mappings.values()].flat().flatMap((mapping) => mapping.targets.map(({ table }) => table)),
+  );
+  const facts = await Promise.all([...targets].map((table) => readTableFacts(sql, targetSchema, table)));
+  const plain = new Set(
+    facts.filter(({ otherUniqueKeys }) => otherUniqueKeys.length === 0).map(({ table }) => table),
+  );
+  return {
+    schema: targetSchema,
+    isPlain: (table) => plain.has(table),
+    keepOrder: facts.some(({ hasForeignKey }) => hasForeignKey),
+  };
+}
+
+/** Runs one stream; where it stops for somebody to look, it waits for the acknowledgement. */
+async function keepStreaming(
+  options: WorkerOptions,
+  plan: StreamPlan,
+  beats: Heartbeats,
+  reports: StreamReport[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { key } = plan;
+  let stream: Stream | undefined;
+  const report: StreamReport = {
+    capability: key.capability,
+    source: key.source,
+    state: 'starting',
+    position: '',
+    rows: 0,
+    stop: undefined,
+    lagMs: () => beats.lagMs(),
+    quarantined: () => stream?.quarantine.size ?? 0,
+  };
+  reports.push(report);
+  const target = await options.connect(otherSide(key.source), 'apply');
+  try {
+    while (!signal.aborted) {
+      const acknowledged = await waitWhileStopped(target, key, report, signal);
+      if (signal.aborted) return;
+      try {
+        await runStream(options, plan, beats, report, acknowledged, signal, (running) => {
+          stream = running;
+        });
+      } catch (error) {
+        const stop = stopFor(error);
+        if (!stop) throw error;
+        options.log.error(
+          { capability: key.capability, source: key.source, code: stop.code, hint: stop.hint },
+          stop.message,
+        );
+        await recordStop(target, key, stop, report.position);
+      }
+    }
+  } finally {
+    target.destroy();
+    reports.splice(reports.indexOf(report), 1);
+  }
+}
+
+/** What somebody must mend; undefined for what may pass by itself. */
+function stopFor(error: unknown): SyncError | undefined {
+  if (error instanceof BinlogError)
+    return error.code === 'unreachable'
+      ? undefined
+      : new SyncError('source', error.message, error.hint, error);
+  return error instanceof SyncError && !['superseded', 'target-busy'].includes(error.code)
+    ? error
+    : undefined;
+}
+
+/** @returns the stop that was acknowledged, if there was one */
+async function waitWhileStopped(
+  sql: Connection,
+  key: FrameKey,
+  report: StreamReport,
+  signal: AbortSignal,
+): Promise<Stop | undefined> {
+  while (!signal.aborted) {
+    const stop = await readStop(sql, key);
+    report.stop = stop?.message;
+    if (!stop) return undefined;
+    if (stop.acknowledgedBy !== null) {
+      await clearStop(sql, key);
+      report.stop = undefined;
+      return stop;
+    }
+    report.state = 'stopped';
+    await delay(stopPollMs, undefined, { signal }).catch(() => undefined);
+  }
+  return undefined;
+}
+
+async function runStream(
+  options: WorkerOptions,
+  plan: StreamPlan,
+  beats: Heartbeats,
+  report: StreamReport,
+  acknowledged: Stop | undefined,
+  signal: AbortSignal,
+  onRunning: (stream: Stream) => void,
+): Promise<void> {
+  const { key, kind, capability, mappings, sourceSchema } = plan;
+  const target = await options.connect(otherSide(key.source), 'apply');
+  const source = await options.connect(key.source, 'read');
+  const ended = new AbortController();
+  const both = AbortSignal.any([signal, ended.signal]);
+  try {
+    const rules = await writeRules(target, plan);
+    let running: Stream | undefined;
+    const backfill =
+      key.source === 'legacy'
+        ? new Backfill({
+            key,
+            sourceSchema,
+            mappings,
+            rules,
+            source,
+            target,
+            quarantine: () => {
+              if (!running) throw new Error('a chunk lands in a running stream');
+              return running.quarantine;
+            },
+            chunkRows: options.chunkRows,
+            niceRatio: options.niceRatio,
+            lagMsMax: options.lagMsMax,
+            threadsRunningMax: options.threadsRunningMax,
+            lagMs: () => beats.lagMs() ?? 0,
+          })
+        : undefined;
+    const stream = new Stream({
+      key,
+      kind,
+      capability: capability.name,
+      sourceSchema,
+      mappings,
+      rules,
+      connectTarget: () => options.connect(otherSide(key.source), 'apply'),
+      openSource: (from) => openSource(options, plan, from),
+      ...(backfill ? { companion: backfill } : {}),
+      ...(acknowledged ? { acknowledged } : {}),
+      onCommitted: (state: StreamState, rows) => {
+        report.state = kind === 'references' || state.owner === key.source ? 'apply' : 'watch';
+        report.position = printPosition(state.position);
+        report.rows += rows;
+      },
+      onHeartbeat: kind === 'tables' ? (at) => beats.passed(at) : () => undefined,
+    });
+    running = stream;
+    const streaming = stream.run(both).finally(() => ended.abort());
+    onRunning(stream);
+    const outcomes = await Promise.allSettled([
+      streaming,
+      (backfill?.run(both) ?? streaming).finally(() => ended.abort()),
+    ]);
+    for (const outcome of outcomes)
+      if (outcome.status === 'rejected' && !signal.aborted) throw outcome.reason;
+  } finally {
+    ended.abort();
+    target.destroy();
+    source.destroy();
+  }
+}
+
+function openSource(
+  { connection, log }: WorkerOptions,
+  { key, mappings, sourceSchema }: StreamPlan,
+  from: Position,
+) {
+  return openBinlog({
+    connection: connection(key.source, 'read'),
+    // Any number that no other replica of the server has; the top half is free in most installations.
+    serverId: randomInt(2 ** 31, 2 ** 32 - 1),
+    from,
+    tables: (schema, table) =>
+      schema === 'banyan' ? ownTables.has(table) : schema === sourceSchema && mappings.has(table),
+    heartbeatMs: 1_000,
+    onReconnect: ({ cause }) =>
+      log.warn(
+        { err: cause, capability: key.capability, source: key.source },
+        'the source was lost; connecting again',
+      ),
+  });
+}
