@@ -1,0 +1,267 @@
+// COM_BINLOG_DUMP on a mysql2 connection: the packets as raw events, in a queue whose bytes are bounded. A full
+// queue pauses the socket; the server then waits (its net_write_timeout was set for that, see session.ts).
+import type { Connection } from 'mysql2';
+import { type FileOffset, MysqlGtidSet } from '../position.ts';
+import { BinlogError } from './errors.ts';
+import type { EventSource } from './events.ts';
+import { writeGtidSet } from './gtid.ts';
+
+export type DumpStart =
+  /** MariaDB's GTIDs are told in a session variable before. */
+  | { readonly by: 'session' }
+  | { readonly by: 'file'; readonly at: FileOffset }
+  | { readonly by: 'gtid-set'; readonly set: string };
+
+const command = { dump: 0x12, registerReplica: 0x15, dumpGtid: 0x1e };
+const firstOffset = 4;
+const offsetMax = 0xffff_ffff;
+/** The flag of COM_BINLOG_DUMP_GTID that MySQL's own replicas set. */
+const throughGtid = 0x04;
+
+function dumpFromFile(serverId: number, file: string, offset: number): Buffer {
+  if (offset > offsetMax)
+    throw new BinlogError(
+      'position-invalid',
+      `offset ${offset} of ${file} is beyond what the protocol can ask for by file`,
+      'resume by GTID',
+    );
+  const name = Buffer.from(file);
+  const bytes = Buffer.alloc(11);
+  bytes[0] = command.dump;
+  bytes.writeUInt32LE(offset, 1);
+  bytes.writeUInt32LE(serverId, 7);
+  return Buffer.concat([bytes, name]);
+}
+
+function dumpFromGtidSet(serverId: number, set: string): Buffer {
+  const encoded = writeGtidSet(MysqlGtidSet.parse(set));
+  const bytes = Buffer.alloc(1 + 2 + 4 + 4 + 8 + 4);
+  bytes[0] = command.dumpGtid;
+  bytes.writeUInt16LE(throughGtid, 1);
+  bytes.writeUInt32LE(serverId, 3);
+  bytes.writeBigUInt64LE(BigInt(firstOffset), 11);
+  bytes.writeUInt32LE(encoded.length, 19);
+  return Buffer.concat([bytes, encoded]);
+}
+
+/** Host, user, password and port stay empty: SHOW REPLICAS is to show the id, and there is nothing to connect to. */
+function registration(serverId: number): Buffer {
+  const bytes = Buffer.alloc(1 + 4 + 1 + 1 + 1 + 2 + 4 + 4);
+  bytes[0] = command.registerReplica;
+  bytes.writeUInt32LE(serverId, 1);
+  return bytes;
+}
+
+/** What mysql2 hands to a command; its Packet is not among its declared types. */
+type Packet = { readonly buffer: Buffer; readonly start: number; readonly end: number };
+
+/** The part of mysql2's connection that takes commands; not among its declared types either. */
+type Wire = {
+  addCommand(command: object): void;
+  _resetSequenceId(): void;
+  writePacket(packet: object): void;
+};
+
+function isWire(connection: unknown): connection is Wire {
+  return (
+    typeof connection === 'object' &&
+    connection !== null &&
+    ['addCommand', '_resetSequenceId', 'writePacket'].every(
+      (name) => typeof Reflect.get(connection, name) === 'function',
+    )
+  );
+}
+
+/** A command's payload in the form that mysql2 writes: four bytes free in front, and two methods. */
+function outgoing(payload: Buffer): object {
+  const buffer = Buffer.concat([Buffer.alloc(4), payload]);
+  return {
+    buffer,
+    length: () => buffer.length,
+    writeHeader(sequenceId: number) {
+      buffer.writeUIntLE(payload.length, 0, 3);
+      buffer[3] = sequenceId;
+    },
+  };
+}
+
+const okMarker = 0x00;
+const eofMarker = 0xfe;
+const errorMarker = 0xff;
+
+/** Code and message of an error packet. */
+export type ServerError = { readonly errno: number; readonly message: string };
+
+function serverError(payload: Buffer): ServerError {
+  const text = payload.toString('utf8', 3);
+  return { errno: payload.readUInt16LE(1), message: text.startsWith('#') ? text.slice(6) : text };
+}
+
+type Commands = {
+  /** Answers the registration, or fails it. */
+  readonly onRegistered: (error: ServerError | undefined) => void;
+};
+
+function registerCommand(serverId: number, { onRegistered }: Commands): object {
+  let sent = false;
+  return {
+    execute(packet: Packet | undefined, wire: Wire): boolean {
+      if (!sent) {
+        sent = true;
+        wire._resetSequenceId();
+        wire.writePacket(outgoing(registration(serverId)));
+        return false;
+      }
+      if (!packet) return false;
+      const payload = packet.buffer.subarray(packet.start + 4, packet.end);
+      onRegistered(payload[0] === errorMarker ? serverError(payload) : undefined);
+      return true;
+    },
+  };
+}
+
+export type DumpEnd =
+  | { readonly by: 'server-error'; readonly error: ServerError }
+  /** The server ended the stream in an orderly way, which it does when it stops. */
+  | { readonly by: 'eof' }
+  | { readonly by: 'connection'; readonly cause: unknown };
+
+export type Dump = EventSource & {
+  /** Set once the stream has ended, and all that came before was taken. */
+  readonly end: DumpEnd | undefined;
+  /** Bytes received and not yet taken. */
+  readonly queuedBytes: number;
+  /** Milliseconds, by performance.now(), of the last packet. */
+  readonly lastPacketAt: number;
+  isPaused(): boolean;
+  close(end: DumpEnd): void;
+};
+
+class Queue implements Dump {
+  readonly #connection: Connection;
+  readonly #bytesMax: number;
+  #events: Buffer[] = [];
+  #next = 0;
+  #end: DumpEnd | undefined;
+  #wake: (() => void) | undefined;
+  #paused = false;
+  queuedBytes = 0;
+  lastPacketAt = performance.now();
+
+  constructor(connection: Connection, bytesMax: number) {
+    this.#connection = connection;
+    this.#bytesMax = bytesMax;
+  }
+
+  get end(): DumpEnd | undefined {
+    return this.#next < this.#events.length ? undefined : this.#end;
+  }
+
+  isPaused(): boolean {
+    return this.#paused;
+  }
+
+  push(event: Buffer): void {
+    this.#events.push(event);
+    this.queuedBytes += event.length;
+    if (!this.#paused && this.queuedBytes >= this.#bytesMax) {
+      this.#paused = true;
+      this.#connection.pause();
+    }
+    this.#notify();
+  }
+
+  close(end: DumpEnd): void {
+    this.#end ??= end;
+    this.#notify();
+  }
+
+  #notify(): void {
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  take(): Buffer | undefined {
+    const event = this.#events[this.#next];
+    if (!event) return undefined;
+    this.#next++;
+    if (this.#next === this.#events.length) {
+      this.#events = [];
+      this.#next = 0;
+    }
+    this.queuedBytes -= event.length;
+    if (this.#paused && this.queuedBytes <= this.#bytesMax / 2 && !this.#end) {
+      this.#paused = false;
+      this.lastPacketAt = performance.now();
+      this.#connection.resume();
+    }
+    return event;
+  }
+
+  async wait(): Promise<boolean> {
+    if (this.#next < this.#events.length) return true;
+    if (this.#end) return false;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    return this.#next < this.#events.length;
+  }
+}
+
+function dumpCommand(payload: Buffer, queue: Queue): object {
+  let sent = false;
+  return {
+    execute(packet: Packet | undefined, wire: Wire): boolean {
+      if (!sent) {
+        sent = true;
+        wire._resetSequenceId();
+        wire.writePacket(outgoing(payload));
+        return false;
+      }
+      if (!packet) return false;
+      queue.lastPacketAt = performance.now();
+      const bytes = packet.buffer.subarray(packet.start + 4, packet.end);
+      const marker = bytes[0];
+      if (marker === okMarker) queue.push(bytes.subarray(1));
+      else if (marker === errorMarker) queue.close({ by: 'server-error', error: serverError(bytes) });
+      else if (marker === eofMarker) queue.close({ by: 'eof' });
+      else queue.close({ by: 'connection', cause: new Error(`a packet that begins with ${marker}`) });
+      return marker !== okMarker;
+    },
+    /** mysql2 calls this when the connection is lost. */
+    onResult(cause: unknown): void {
+      queue.close({ by: 'connection', cause });
+    },
+  };
+}
+
+/**
+ * Registers as a replica and starts the dump. The connection is of no other use after it.
+ * @param queueBytesMax the socket is paused when so many bytes are queued, resumed at half of them
+ */
+export async function startDump(
+  connection: Connection,
+  serverId: number,
+  start: DumpStart,
+  queueBytesMax: number,
+): Promise<Dump> {
+  const wire: unknown = connection;
+  if (!isWire(wire)) throw new Error('this version of mysql2 takes no commands of others');
+  const payload =
+    start.by === 'gtid-set'
+      ? dumpFromGtidSet(serverId, start.set)
+      : start.by === 'file'
+        ? dumpFromFile(serverId, start.at.file, start.at.offset)
+        : dumpFromFile(serverId, '', firstOffset);
+  const queue = new Queue(connection, queueBytesMax);
+  connection.on('error', (cause) => queue.close({ by: 'connection', cause }));
+  connection.on('end', () =>
+    queue.close({ by: 'connection', cause: new Error('the server closed the connection') }),
+  );
+  const refused = await new Promise<ServerError | undefined>((resolve) =>
+    wire.addCommand(registerCommand(serverId, { onRegistered: resolve })),
+  );
+  if (refused) queue.close({ by: 'server-error', error: refused });
+  else wire.addCommand(dumpCommand(payload, queue));
+  return queue;
+}

@@ -1,0 +1,71 @@
+// A run of raw events as changes.
+import type { Change } from './change.ts';
+import { unpackMariadb, unpackPayload } from './decompress.ts';
+import { BinlogError, corrupt } from './errors.ts';
+import { type BinlogEvent, eventType, type Format, Unframer } from './event.ts';
+import type { Transactions } from './transactions.ts';
+
+/** Raw events, pulled: `take` gives what is there, `wait` waits for more and is false at the end. */
+export type EventSource = {
+  take(): Buffer | undefined;
+  wait(): Promise<boolean>;
+};
+
+/** Reading past a buffer's end is what damaged bytes do; a fault of the stream, not of the program. */
+function asCorrupt(cause: unknown): unknown {
+  if (cause instanceof BinlogError) return cause;
+  return cause instanceof RangeError || cause instanceof TypeError
+    ? corrupt('it does not add up', cause)
+    : cause;
+}
+
+async function* changesOf(
+  event: BinlogEvent,
+  format: Format,
+  transactions: Transactions,
+): AsyncGenerator<Change> {
+  const changes = transactions.take(unpackMariadb(event, format), format);
+  yield* changes instanceof Promise ? await changes : changes;
+  if (transactions.hasReleased) yield* transactions.released(format);
+}
+
+/**
+ * All changes of the source's events, in order, until it ends.
+ * @throws BinlogError
+ */
+export async function* readChanges(source: EventSource, transactions: Transactions): AsyncGenerator<Change> {
+  const unframer = new Unframer();
+  try {
+    for (;;) {
+      const raw = source.take();
+      if (!raw) {
+        if (await source.wait()) continue;
+        return;
+      }
+      const event = unframer.unframe(raw);
+      const { format } = unframer;
+      if (!format) {
+        if (event.type === eventType.rotate) yield* await transactions.take(event, noFormat);
+        continue;
+      }
+      if (event.type === eventType.transactionPayload)
+        for await (const inner of unpackPayload(event)) yield* changesOf(inner, format, transactions);
+      // The plain case once more, without a generator of its own for each event.
+      else {
+        const changes = transactions.take(unpackMariadb(event, format), format);
+        for (const change of changes instanceof Promise ? await changes : changes) yield change;
+        if (transactions.hasReleased) yield* transactions.released(format);
+      }
+    }
+  } catch (error) {
+    throw asCorrupt(error);
+  }
+}
+
+/** Before the first format description there is only the rotate that names the file. */
+const noFormat: Format = {
+  checksum: false,
+  serverVersion: '',
+  isMariadb: false,
+  postHeader: Buffer.alloc(0),
+};

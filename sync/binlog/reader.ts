@@ -1,0 +1,237 @@
+// The change stream of one server: connects, reads, and connects again from where it was.
+import { randomUUID } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ConnectionOptions } from 'mysql2';
+import type { Position } from '../position.ts';
+import type { Change } from './change.ts';
+import type { Dump } from './dump.ts';
+import { BinlogError } from './errors.ts';
+import { readChanges } from './events.ts';
+import { connectFailure, dumpFailure, type Failure } from './failures.ts';
+import { askCatalog, openSession, type Session } from './session.ts';
+import { Tables } from './tables.ts';
+import { Transactions } from './transactions.ts';
+
+export type BinlogOptions = {
+  /** mysql2's; needs REPLICATION SLAVE, for `now` REPLICATION CLIENT (MariaDB: BINLOG MONITOR). */
+  readonly connection: ConnectionOptions;
+  /** A number that no other replica, and no other reader, of this server has: the server drops the older one. */
+  readonly serverId: number;
+  readonly from: Position | 'now';
+  /** Whose rows are decoded; all when left out. Statements are given whatever they concern. */
+  readonly tables?: (schema: string, table: string) => boolean;
+  /** A heartbeat after so long without anything else. */
+  readonly heartbeatMs?: number;
+  /** Bytes of events received and not yet decoded, at which the socket is paused. */
+  readonly queueBytesMax?: number;
+  /** Rows of prepared XA transactions beyond this go to a file. */
+  readonly heldBytesMax?: number;
+  readonly connectMsMax?: number;
+  /** Waiting times between attempts grow from the first to this. */
+  readonly backoffMsMax?: number;
+  /** Gives up, with `unreachable`, when no attempt succeeded for so long; never when left out. */
+  readonly giveUpMs?: number;
+  /** Told of each connection that was lost, and of each attempt that failed. */
+  readonly onReconnect?: (facts: { readonly cause: unknown; readonly from: Position }) => void;
+};
+
+export type BinlogReader = {
+  /** Where it starts; what `now` came to. */
+  readonly from: Position;
+  /**
+   * To be iterated once. Ends after stop(); throws a BinlogError when it cannot go on. The reader holds no
+   * more than queueBytesMax and one event, however slowly this is read.
+   */
+  readonly events: AsyncIterable<Change>;
+  /** Idempotent. */
+  stop(): Promise<void>;
+  /** Settles, never by a rejection, when the connection is closed and every file is gone. */
+  readonly done: Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+const backoffMsMin = 50;
+/** Heartbeats that may be missed before the connection counts as lost. */
+const heartbeatsMissedMax = 4;
+
+type Settings = Required<Omit<BinlogOptions, 'from' | 'giveUpMs' | 'onReconnect' | 'tables'>> &
+  Pick<BinlogOptions, 'giveUpMs' | 'onReconnect' | 'tables'> & { readonly replicaUuid: string };
+
+class Stream {
+  readonly #settings: Settings;
+  readonly #stopping = new AbortController();
+  readonly #finished = Promise.withResolvers<void>();
+  #session: Session | undefined;
+  #dump: Dump | undefined;
+  #position: Position;
+  #changes: AsyncGenerator<Change> | undefined;
+
+  constructor(settings: Settings, session: Session, from: Position) {
+    this.#settings = settings;
+    this.#session = session;
+    this.#position = from;
+  }
+
+  get done(): Promise<void> {
+    return this.#finished.promise;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    this.#dump?.close({ by: 'eof' });
+    this.#session?.close();
+    // Nobody may be waiting for the next change: what is open is then closed from here.
+    await this.#changes?.return(undefined);
+    this.#finished.resolve();
+  }
+
+  changes(): AsyncGenerator<Change> {
+    if (this.#changes) throw new Error('the events of a reader are iterated once');
+    this.#changes = this.#run();
+    return this.#changes;
+  }
+
+  async *#run(): AsyncGenerator<Change> {
+    try {
+      while (!this.#stopping.signal.aborted) yield* this.#oneConnection();
+    } finally {
+      this.#session?.close();
+      this.#finished.resolve();
+    }
+  }
+
+  /** Until the connection ends; returns when there is to be another one. */
+  async *#oneConnection(): AsyncGenerator<Change> {
+    const session = await this.#connect();
+    if (!session) return;
+    const { heldBytesMax, connection, tables } = this.#settings;
+    const transactions = new Transactions({
+      from: this.#position,
+      dialect: session.dialect,
+      collations: session.collations,
+      heldBytesMax,
+      isFile: false,
+      tables: new Tables({
+        collations: session.collations,
+        wants: tables ?? (() => true),
+        catalog: (schema, table) => askCatalog(connection, schema, table),
+      }),
+    });
+    let watch: NodeJS.Timeout | undefined;
+    try {
+      const dump = await session.dump(this.#position);
+      this.#dump = dump;
+      watch = this.#watch(dump, session);
+      for await (const change of readChanges(dump, transactions)) {
+        yield change;
+        this.#position = transactions.position;
+      }
+      if (this.#stopping.signal.aborted) return;
+      if (transactions.isOpen) yield { kind: 'abandon' };
+      this.#judge(dumpFailure(dump.end ?? { by: 'eof' }, this.#position));
+    } catch (error) {
+      if (this.#stopping.signal.aborted) return;
+      this.#judge(connectFailure(error, this.#position));
+    } finally {
+      clearInterval(watch);
+      await transactions.close();
+      session.close();
+      this.#session = undefined;
+      this.#dump = undefined;
+    }
+  }
+
+  /** Throws what is the end of the stream, tells of the rest. */
+  #judge(failure: Failure): void {
+    if (!failure.retry) throw failure.error;
+    this.#settings.onReconnect?.({ cause: failure.cause, from: this.#position });
+  }
+
+  /** A connection that is silent for several heartbeats is dead, unless it is paused here. */
+  #watch(dump: Dump, session: Session): NodeJS.Timeout {
+    const { heartbeatMs } = this.#settings;
+    const silentMsMax = heartbeatMs * heartbeatsMissedMax;
+    return setInterval(() => {
+      if (dump.isPaused() || performance.now() - dump.lastPacketAt < silentMsMax) return;
+      dump.close({ by: 'connection', cause: new Error(`no heartbeat for ${silentMsMax} ms`) });
+      session.close();
+    }, heartbeatMs);
+  }
+
+  /** The session that openBinlog made, or a new one, however many attempts it takes. */
+  async #connect(): Promise<Session | undefined> {
+    if (this.#session) return this.#session;
+    const { backoffMsMax, giveUpMs } = this.#settings;
+    const { signal } = this.#stopping;
+    const begun = performance.now();
+    for (let waitMs = backoffMsMin; !signal.aborted; waitMs = Math.min(waitMs * 2, backoffMsMax)) {
+      // Half of it by chance: readers that lost one server come back one after another.
+      await delay(waitMs / 2 + (Math.random() * waitMs) / 2, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return undefined;
+      try {
+        const session = await openSession(this.#settings);
+        this.#session = session;
+        if (signal.aborted) session.close();
+        return signal.aborted ? undefined : session;
+      } catch (cause) {
+        this.#judge(connectFailure(cause, this.#position));
+        if (giveUpMs !== undefined && performance.now() - begun > giveUpMs)
+          throw new BinlogError(
+            'unreachable',
+            `no connection to the source for ${giveUpMs} ms`,
+            'start the server, and check host, port and network',
+            cause,
+          );
+      }
+    }
+    return undefined;
+  }
+}
+
+/** MariaDB can name the GTIDs of a file's offset, so that such a position becomes a whole one. */
+async function complete(session: Session, from: Position): Promise<Position> {
+  if (session.dialect !== 'mariadb' || from.gtid !== undefined || !from.at || from.restart) return from;
+  const { file, offset } = from.at;
+  const [known] = await session.query(`SELECT BINLOG_GTID_POS(?, ${offset}) AS gtid`, [file]);
+  return known?.gtid === null || known?.gtid === undefined ? from : { ...from, gtid: String(known.gtid) };
+}
+
+/**
+ * Connects, and finds out where to start; events flow once `events` is iterated.
+ * @throws BinlogError when the first connection fails, whatever the reason
+ */
+export async function openBinlog(options: BinlogOptions): Promise<BinlogReader> {
+  const settings: Settings = {
+    ...options,
+    heartbeatMs: options.heartbeatMs ?? 1_000,
+    queueBytesMax: options.queueBytesMax ?? 4 * 1024 * 1024,
+    heldBytesMax: options.heldBytesMax ?? 8 * 1024 * 1024,
+    connectMsMax: options.connectMsMax ?? 10_000,
+    backoffMsMax: options.backoffMsMax ?? 5_000,
+    replicaUuid: randomUUID(),
+  };
+  const asked: Position = options.from === 'now' ? { gtid: undefined, at: undefined } : options.from;
+  let session: Session | undefined;
+  try {
+    session = await openSession(settings);
+    const from = options.from === 'now' ? await session.now() : await complete(session, asked);
+    const stream = new Stream(settings, session, from);
+    return {
+      from,
+      events: { [Symbol.asyncIterator]: () => stream.changes() },
+      stop: () => stream.stop(),
+      done: stream.done,
+      [Symbol.asyncDispose]: () => stream.stop(),
+    };
+  } catch (cause) {
+    session?.close();
+    const failure = connectFailure(cause, asked);
+    if (!failure.retry) throw failure.error;
+    throw new BinlogError(
+      'unreachable',
+      `no connection to the source: ${cause instanceof Error ? cause.message : String(cause)}`,
+      'start the server, and check host, port and network',
+      cause,
+    );
+  }
+}

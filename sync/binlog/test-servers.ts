@@ -1,0 +1,165 @@
+// Real servers for the decoder's tests: the MariaDB that `npm test` started, and a MySQL of one's own where
+// BANYAN_MYSQLD names a mysqld binary (or a script that runs one).
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  closeSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type Connection, createConnection } from 'mysql2/promise';
+import { freePort } from '../../scripts/private-server.ts';
+import { serverUrl } from '../../test/databases.ts';
+
+export type OwnServer = {
+  readonly url: string;
+  /** kill -9, and the same data directory again. */
+  crash(): Promise<void>;
+  start(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+const mysqld = process.env.BANYAN_MYSQLD;
+/** Names of the dialects that can be tested here. */
+export const dialects: readonly ('mariadb' | 'mysql')[] = mysqld ? ['mariadb', 'mysql'] : ['mariadb'];
+
+const asUser = process.getuid?.() === 0 ? ['--user=root'] : [];
+const bothServers = [
+  '--bind-address=127.0.0.1',
+  '--character-set-server=utf8mb4',
+  '--log-bin=binlog',
+  '--binlog-row-metadata=FULL',
+  '--performance-schema=OFF',
+  '--innodb-buffer-pool-size=64M',
+  '--max-allowed-packet=256M',
+];
+
+function initialise(dialect: 'mariadb' | 'mysql', data: string): void {
+  if (dialect === 'mariadb')
+    execFileSync(
+      'mariadb-install-db',
+      [
+        '--no-defaults',
+        `--datadir=${data}`,
+        '--auth-root-authentication-method=normal',
+        '--skip-test-db',
+        ...asUser,
+      ],
+      { stdio: 'ignore' },
+    );
+  else
+    execFileSync(mysqld ?? '', ['--no-defaults', '--initialize-insecure', `--datadir=${data}`, ...asUser], {
+      stdio: 'ignore',
+    });
+}
+
+function template(dialect: 'mariadb' | 'mysql'): string {
+  const version = execFileSync(dialect === 'mysql' ? (mysqld ?? '') : 'mariadbd', ['--version'], {
+    encoding: 'utf8',
+  });
+  const name = /Ver (\S+)/.exec(version)?.[1] ?? 'unknown';
+  const folder = join(import.meta.dirname, '..', '..', 'var', 'template');
+  const path = join(folder, `binlog-${dialect}-${name}`);
+  if (existsSync(path)) return path;
+  mkdirSync(folder, { recursive: true });
+  const work = mkdtempSync(`${path}-`);
+  const data = join(work, 'data');
+  initialise(dialect, data);
+  if (!existsSync(path)) cpSync(data, path, { recursive: true });
+  rmSync(work, { recursive: true, force: true });
+  return path;
+}
+
+/** A server with settings of its own; root has no password, and the port is this machine's only. */
+export async function ownServer(
+  dialect: 'mariadb' | 'mysql',
+  settings: readonly string[] = [],
+): Promise<OwnServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'banyan-binlog-'));
+  const data = join(folder, 'data');
+  cpSync(template(dialect), data, { recursive: true });
+  const port = await freePort();
+  const url = `mysql://root@127.0.0.1:${port}`;
+  const forDialect =
+    dialect === 'mysql'
+      ? ['--mysqlx=OFF', '--gtid-mode=ON', '--enforce-gtid-consistency=ON', '--secure-file-priv=']
+      : ['--binlog-format=ROW', '--skip-name-resolve'];
+  let child: ChildProcess | undefined;
+  const start = async () => {
+    const log = openSync(join(folder, 'log'), 'a');
+    child = spawn(
+      dialect === 'mysql' ? (mysqld ?? '') : 'mariadbd',
+      [
+        '--no-defaults',
+        ...asUser,
+        `--datadir=${data}`,
+        `--port=${port}`,
+        `--socket=${join(folder, 's')}`,
+        `--pid-file=${join(folder, 'pid')}`,
+        '--server-id=41',
+        ...bothServers,
+        ...forDialect,
+        ...settings,
+      ],
+      { stdio: ['ignore', log, log] },
+    );
+    closeSync(log);
+    for (const until = Date.now() + 40_000; ; await delay(30)) {
+      try {
+        await (await createConnection(url)).end();
+        return;
+      } catch (cause) {
+        if (child.exitCode === null && Date.now() < until) continue;
+        throw new Error(readFileSync(join(folder, 'log'), 'utf8').slice(-2_000), { cause });
+      }
+    }
+  };
+  const end = async (signal: NodeJS.Signals) => {
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill(signal);
+    await exited;
+  };
+  await start();
+  return {
+    url,
+    start,
+    crash: () => end('SIGKILL'),
+    [Symbol.asyncDispose]: async () => {
+      await end('SIGKILL');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The shared MariaDB of the test run, or a MySQL for this file. */
+export async function serverOf(
+  dialect: 'mariadb' | 'mysql',
+): Promise<{ readonly url: string } & AsyncDisposable> {
+  if (dialect === 'mysql') return ownServer('mysql');
+  return { url: serverUrl('legacy'), [Symbol.asyncDispose]: async () => undefined };
+}
+
+/** As root, every value as text; in UTC, and without the server's corrections. */
+export async function connectTo(url: string, database?: string): Promise<Connection> {
+  const sql = await createConnection({
+    uri: url,
+    dateStrings: true,
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    multipleStatements: true,
+    charset: 'utf8mb4',
+  });
+  if (database !== undefined)
+    await sql.query(`CREATE DATABASE IF NOT EXISTS \`${database}\`; USE \`${database}\``);
+  await sql.query("SET time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES'");
+  return sql;
+}

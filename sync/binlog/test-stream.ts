@@ -1,0 +1,68 @@
+// Reading a stream up to what a test has just written.
+import { randomInt } from 'node:crypto';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { comparePositions, type Position } from '../position.ts';
+import type { Change, RowsChange } from './change.ts';
+import { type BinlogOptions, type BinlogReader, openBinlog } from './reader.ts';
+
+export const anyServerId = () => randomInt(1_000, 2 ** 31);
+
+export type Follower = {
+  readonly reader: BinlogReader;
+  readonly changes: AsyncIterator<Change>;
+  next(): Promise<Change>;
+  /** All changes until the position of the server's present end was reached. */
+  untilNow(sql: Connection): Promise<Change[]>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+async function first(sql: Connection, statement: string): Promise<RowDataPacket> {
+  const [[row]] = await sql.query<RowDataPacket[]>(statement);
+  if (!row) throw new Error(`no row from ${statement}`);
+  return row;
+}
+
+export async function endOf(sql: Connection): Promise<Position> {
+  const { v } = await first(sql, 'SELECT VERSION() AS v');
+  const isMariadb = /mariadb/i.test(String(v));
+  const status = await first(sql, isMariadb ? 'SHOW MASTER STATUS' : 'SHOW BINARY LOG STATUS');
+  return { gtid: undefined, at: { file: String(status.File), offset: Number(status.Position) } };
+}
+
+export async function follow(url: string, options: Partial<BinlogOptions> = {}): Promise<Follower> {
+  const reader = await openBinlog({
+    connection: { uri: url },
+    serverId: anyServerId(),
+    from: 'now',
+    heartbeatMs: 200,
+    ...options,
+  });
+  const changes = reader.events[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value, done } = await changes.next();
+    if (done) throw new Error('the stream has ended');
+    return value;
+  };
+  return {
+    reader,
+    changes,
+    next,
+    async untilNow(sql) {
+      const { at } = await endOf(sql);
+      const seen: Change[] = [];
+      if (!at) return seen;
+      for (;;) {
+        const change = await next();
+        seen.push(change);
+        const position = change.kind === 'commit' || change.kind === 'rollback' ? change.position : undefined;
+        if (!position?.at) continue;
+        const order = comparePositions({ gtid: undefined, at: position.at }, { gtid: undefined, at });
+        if (order === 'equal' || order === 'after') return seen;
+      }
+    },
+    [Symbol.asyncDispose]: () => reader.stop(),
+  };
+}
+
+export const rowsOf = (changes: readonly Change[]): RowsChange[] =>
+  changes.filter((change) => change.kind === 'rows');
