@@ -30,7 +30,10 @@ export class CodecFault extends Error {
   override name = 'CodecFault';
 }
 
-/** Puts the checks of both domains around a pair of functions that may trust their argument's domain. */
+/**
+ * Puts a check of the argument's domain before each of a pair of functions, which may then trust it. That what they
+ * return is inside the other domain is theirs to see to, and part of the laws.
+ */
 function codec<L extends Value, M extends Value>(
   name: string,
   legacy: Domain,
@@ -38,18 +41,23 @@ function codec<L extends Value, M extends Value>(
   forward: (value: L) => M,
   back: (value: M) => L,
 ): Codec {
-  const checked = (domain: Domain, value: unknown): Value => {
+  const check = (domain: Domain, value: unknown): void => {
     const fault = outside(domain, value);
     if (fault !== undefined) throw new CodecFault(`${fault} (${name})`);
-    return value as Value;
   };
   return {
     name,
     legacy,
     model,
     // The domain that was checked is what makes L and M true.
-    forward: (value) => checked(model, forward(checked(legacy, value) as L)),
-    back: (value) => checked(legacy, back(checked(model, value) as M)),
+    forward(value) {
+      check(legacy, value);
+      return forward(value as L);
+    },
+    back(value) {
+      check(model, value);
+      return back(value as M);
+    },
   };
 }
 
@@ -71,44 +79,40 @@ export const yesNoFlag = (yes: Value = 1, no: Value = 0): Codec =>
   codeTable({ Y: yes, N: no }, 'yes/no flag');
 
 /** A closed list of codes, each with its word in the model. */
-export function codeTable(table: Readonly<Record<string, Value>>, name = 'code table'): Codec {
-  const toModel = new Map(Object.entries(table));
-  const toLegacy = new Map(Object.entries(table).map(([code, word]) => [word, code]));
-  if (toLegacy.size !== toModel.size)
-    throw new Error(`${name}: two codes have the same word, so there is no way back`);
-  const get = <K, V>(map: Map<K, V>, key: K): V => {
-    const value = map.get(key);
-    if (value === undefined) throw new CodecFault(`is not in the ${name}`);
-    return value;
-  };
-  return codec<string, Value>(
-    name,
-    { kind: 'oneOf', values: [...toModel.keys()] },
-    { kind: 'oneOf', values: [...toLegacy.keys()] },
-    (code) => get(toModel, code),
-    (word) => get(toLegacy, word),
-  );
-}
+export const codeTable = (table: Readonly<Record<string, Value>>, name = 'code table'): Codec =>
+  tableCodec(name, Object.entries(table));
 
 /** A number written with leading zeros: `'05'`. */
 export function fixedWidthCode(options: { width: number; min: number; max: number }): Codec {
   const { width, min, max } = options;
-  const digits = new RegExp(`^\\d{${width}}$`);
-  const words = `is not ${width} digits from ${min} to ${max}`;
-  const legacy: Domain = {
-    kind: 'oneOf',
-    values: Array.from({ length: max - min + 1 }, (_, index) => String(min + index).padStart(width, '0')),
-  };
-  return codec<string, number>(
+  const numbers = Array.from({ length: max - min + 1 }, (_, index) => min + index);
+  return tableCodec(
     'fixed-width code',
-    legacy,
-    { kind: 'integer', min, max },
-    (text) => {
-      if (!digits.test(text)) throw new CodecFault(words);
-      return Number(text);
-    },
-    (number) => String(number).padStart(width, '0'),
+    numbers.map((number) => [String(number).padStart(width, '0'), number] as const),
   );
+}
+
+/** Pairs of a code and its word: looking one up is the check. */
+function tableCodec(name: string, pairs: readonly (readonly [string, Value])[]): Codec {
+  const toModel = new Map<unknown, Value>(pairs);
+  const toLegacy = new Map<unknown, string>(pairs.map(([code, word]) => [word, code]));
+  if (toLegacy.size !== pairs.length || toModel.size !== pairs.length)
+    throw new Error(`${name}: two codes have the same word, so there is no way back`);
+  const legacy: Domain = { kind: 'oneOf', values: pairs.map(([code]) => code) };
+  const model: Domain = { kind: 'oneOf', values: pairs.map(([, word]) => word) };
+  const get = <T>(map: ReadonlyMap<unknown, T>, domain: Domain, value: unknown): T => {
+    const found = map.get(value);
+    if (found === undefined)
+      throw new CodecFault(`${outside(domain, value) ?? 'has no counterpart'} (${name})`);
+    return found;
+  };
+  return {
+    name,
+    legacy,
+    model,
+    forward: (value) => get(toModel, legacy, value),
+    back: (value) => get(toLegacy, model, value),
+  };
 }
 
 const from1970 = Date.UTC(1970, 0, 2) / 1000;
@@ -116,26 +120,35 @@ const to9999 = Date.UTC(9999, 11, 30) / 1000;
 
 function zonedTime(name: string, zoneName: string, format: TimeFormat): Codec {
   const zone = zoneOf(zoneName);
-  const range = { min: from1970, max: to9999 };
-  const read = (timeFormat: TimeFormat, text: string) => timeFormat.read(text) ?? Number.NaN;
-  return codec<string, string>(
+  const legacy = { kind: 'seconds', min: from1970, max: to9999, format } as const;
+  const model = { kind: 'seconds', min: from1970 - 86_400, max: to9999 + 86_400, format: datetime } as const;
+  const read = (domain: Extract<Domain, { kind: 'seconds' }>, value: unknown): number => {
+    const { min, max, format: own } = domain;
+    const seconds = typeof value === 'string' ? own.read(value) : undefined;
+    if (seconds === undefined || seconds < min || seconds > max)
+      throw new CodecFault(`${outside(domain, value) ?? 'is no such time'} (${name})`);
+    return seconds;
+  };
+  return {
     name,
-    { kind: 'seconds', ...range, format },
-    { kind: 'seconds', min: range.min - 86_400, max: range.max + 86_400, format: datetime },
-    (local) => {
-      const seconds = zone.toUtc(read(format, local));
+    legacy,
+    model,
+    forward(value) {
+      const seconds = zone.toUtc(read(legacy, value));
       if (seconds === undefined) throw new CodecFault(`is a time that the clocks of ${zoneName} skipped`);
       return datetime.write(seconds);
     },
-    (utc) => {
-      const seconds = read(datetime, utc);
+    back(value) {
+      const seconds = read(model, value);
       const local = zone.toLocal(seconds);
       // When clocks are put back an hour happens twice; a local time can mean only the first.
       if (zone.toUtc(local) !== seconds)
         throw new CodecFault(`is in the hour that the clocks of ${zoneName} repeated`);
+      if (local < from1970 || local > to9999)
+        throw new CodecFault(`is out of range in ${zoneName} (${name})`);
       return format.write(local);
     },
-  );
+  };
 }
 
 /** CHAR(14) in a zone's wall clock, as DATETIME in UTC. Whole seconds, 1970 to 9999. */
@@ -146,13 +159,13 @@ export const localDatetime = (zone: string): Codec => zonedTime('local datetime'
 
 /** A zero date (or another value that means "none") is NULL in the model. */
 export function zeroDate(of: Codec, zero = '0000-00-00 00:00:00'): Codec {
-  return codec<Value, Value>(
-    `zero date or ${of.name}`,
-    { kind: 'either', value: zero, or: of.legacy },
-    { kind: 'either', value: null, or: of.model },
-    (value) => (value === zero ? null : of.forward(value)),
-    (value) => (value === null ? zero : of.back(value)),
-  );
+  return {
+    name: `zero date or ${of.name}`,
+    legacy: { kind: 'either', value: zero, or: of.legacy },
+    model: { kind: 'either', value: null, or: of.model },
+    forward: (value) => (value === zero ? null : of.forward(value)),
+    back: (value) => (value === null ? zero : of.back(value)),
+  };
 }
 
 /** DATETIME in UTC as an RFC 3339 instant: how JSON says what a row holds. */

@@ -35,49 +35,153 @@ export type TimeFormat = {
   read(text: string): number | undefined;
 };
 
-const shape = /^(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)$/;
+// Proleptic Gregorian calendar in whole seconds, by arithmetic alone: a stream converts millions of times a
+// minute, and Date costs a microsecond each way (H. Hinnant, "chrono-compatible low-level date algorithms").
 
-function secondsOf(text: string, parts: RegExpExecArray | null): number | undefined {
-  if (!parts) return undefined;
-  const [year, month, day, hour, minute, second] = parts.slice(1).map(Number) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
-  // Below 100 Date.UTC means 19xx.
-  if (year < 100 || hour > 23 || minute > 59 || second > 59) return undefined;
-  const milliseconds = Date.UTC(year, month - 1, day, hour, minute, second);
-  const date = new Date(milliseconds);
-  // The 31st of a shorter month rolls over into the next: no such date.
-  return date.getUTCMonth() === month - 1 && date.getUTCDate() === day && text !== ''
-    ? milliseconds / 1000
+const daySeconds = 86_400;
+
+function daysFromCivil(year: number, month: number, day: number): number {
+  const y = month <= 2 ? year - 1 : year;
+  const era = Math.floor(y / 400);
+  const yearOfEra = y - era * 400;
+  const dayOfYear = Math.floor((153 * (month + (month > 2 ? -3 : 9)) + 2) / 5) + day - 1;
+  return (
+    era * 146_097 +
+    yearOfEra * 365 +
+    Math.floor(yearOfEra / 4) -
+    Math.floor(yearOfEra / 100) +
+    dayOfYear -
+    719_468
+  );
+}
+
+const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+const isLeap = (year: number) => year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+
+/** Seconds of a civil time, written as if it were UTC; undefined when there is no such date or time. */
+function secondsOf(
+  year: number,
+  month: number,
+  day: number,
+  hour: number,
+  minute: number,
+  second: number,
+): number | undefined {
+  const days = month === 2 && isLeap(year) ? 29 : monthDays[month - 1];
+  // NaN, of what is no digit, fails every comparison.
+  if (
+    !(
+      year >= 1 &&
+      days !== undefined &&
+      day >= 1 &&
+      day <= days &&
+      hour <= 23 &&
+      minute <= 59 &&
+      second <= 59
+    )
+  )
+    return undefined;
+  return daysFromCivil(year, month, day) * daySeconds + hour * 3600 + minute * 60 + second;
+}
+
+/** Two digits at a place; NaN when they are not. */
+function two(text: string, at: number): number {
+  const tens = text.charCodeAt(at) - 48;
+  const ones = text.charCodeAt(at + 1) - 48;
+  return tens >= 0 && tens <= 9 && ones >= 0 && ones <= 9 ? tens * 10 + ones : Number.NaN;
+}
+
+const pad = Array.from({ length: 100 }, (_, number) => String(number).padStart(2, '0'));
+
+type Civil = {
+  readonly date: readonly [century: string, year: string, month: string, day: string];
+  readonly time: readonly [string, string, string];
+};
+
+function civilOf(seconds: number): Civil {
+  const days = Math.floor(seconds / daySeconds);
+  const rest = seconds - days * daySeconds;
+  const z = days + 719_468;
+  const era = Math.floor(z / 146_097);
+  const dayOfEra = z - era * 146_097;
+  const yearOfEra = Math.floor(
+    (dayOfEra -
+      Math.floor(dayOfEra / 1460) +
+      Math.floor(dayOfEra / 36_524) -
+      Math.floor(dayOfEra / 146_096)) /
+      365,
+  );
+  const dayOfYear = dayOfEra - (365 * yearOfEra + Math.floor(yearOfEra / 4) - Math.floor(yearOfEra / 100));
+  const shifted = Math.floor((5 * dayOfYear + 2) / 153);
+  const day = dayOfYear - Math.floor((153 * shifted + 2) / 5) + 1;
+  const month = shifted < 10 ? shifted + 3 : shifted - 9;
+  const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
+  const digits = (number: number) => pad[number] ?? String(number);
+  return {
+    date: [digits(Math.floor(year / 100)), digits(year % 100), digits(month), digits(day)],
+    time: [digits(Math.floor(rest / 3600)), digits(Math.floor(rest / 60) % 60), digits(rest % 60)],
+  };
+}
+
+/** `YYYY-MM-DD` and `HH:MM:SS` with one character between them and perhaps one behind. */
+function readParts(text: string, between: string, behind: string): number | undefined {
+  const isShaped =
+    text.length === 19 + behind.length &&
+    text[4] === '-' &&
+    text[7] === '-' &&
+    text[10] === between &&
+    text[13] === ':' &&
+    text[16] === ':' &&
+    text.endsWith(behind);
+  return isShaped
+    ? secondsOf(
+        two(text, 0) * 100 + two(text, 2),
+        two(text, 5),
+        two(text, 8),
+        two(text, 11),
+        two(text, 14),
+        two(text, 17),
+      )
     : undefined;
 }
 
-const iso = (seconds: number) => new Date(seconds * 1000).toISOString();
+function writeParts(seconds: number, between: string, behind: string): string {
+  const { date, time } = civilOf(seconds);
+  return `${date[0]}${date[1]}-${date[2]}-${date[3]}${between}${time[0]}:${time[1]}:${time[2]}${behind}`;
+}
 
 /** DATETIME as MySQL prints it. */
 export const datetime: TimeFormat = {
   words: 'YYYY-MM-DD HH:MM:SS',
-  write: (seconds) => iso(seconds).slice(0, 19).replace('T', ' '),
-  read: (text) => secondsOf(text, shape.exec(text)),
+  write: (seconds) => writeParts(seconds, ' ', ''),
+  read: (text) => readParts(text, ' ', ''),
 };
 
 /** CHAR(14), the habit of systems that had no date type. */
 export const compact: TimeFormat = {
   words: 'YYYYMMDDHHMMSS',
-  write: (seconds) => iso(seconds).slice(0, 19).replace(/\D/g, ''),
-  read: (text) => secondsOf(text, /^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)$/.exec(text)),
+  write: (seconds) => {
+    const { date, time } = civilOf(seconds);
+    return date[0] + date[1] + date[2] + date[3] + time[0] + time[1] + time[2];
+  },
+  read: (text) =>
+    text.length === 14
+      ? secondsOf(
+          two(text, 0) * 100 + two(text, 2),
+          two(text, 4),
+          two(text, 6),
+          two(text, 8),
+          two(text, 10),
+          two(text, 12),
+        )
+      : undefined,
 };
 
 /** RFC 3339 in UTC, whole seconds. */
 export const instant: TimeFormat = {
   words: 'YYYY-MM-DDTHH:MM:SSZ',
-  write: (seconds) => `${iso(seconds).slice(0, 19)}Z`,
-  read: (text) => secondsOf(text, /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)Z$/.exec(text)),
+  write: (seconds) => writeParts(seconds, 'T', 'Z'),
+  read: (text) => readParts(text, 'T', 'Z'),
 };
 
 /** VARCHAR counts code points; most texts have no surrogate, and then units are code points. */
@@ -127,8 +231,11 @@ export function outside(domain: Domain, value: unknown): string | undefined {
     }
     case 'text': {
       if (typeof value !== 'string') return 'is not a text';
-      if (lengthOf(value) > domain.lengthMax) return `is longer than ${domain.lengthMax} characters`;
-      if (lengthOf(value) < (domain.lengthMin ?? 0)) return `is shorter than ${domain.lengthMin} characters`;
+      // Units are at least as many as characters: most texts need no count.
+      const isLong = value.length > domain.lengthMax || domain.lengthMin !== undefined;
+      const length = isLong ? lengthOf(value) : 0;
+      if (length > domain.lengthMax) return `is longer than ${domain.lengthMax} characters`;
+      if (length < (domain.lengthMin ?? 0)) return `is shorter than ${domain.lengthMin} characters`;
       const character = domain.repertoire.firstOutside(value);
       if (character !== undefined)
         return `has U+${character.toString(16).toUpperCase().padStart(4, '0')}, which ${domain.repertoire.name} cannot hold`;

@@ -189,13 +189,14 @@ function explain(server: ServerName, url: URL, error: unknown): CommandError {
   return new CommandError(`${what} at ${where}: ${message}`, { cause: error });
 }
 
-/** Values come as the server says them: DECIMAL, BIGINT and dates as texts. */
+/** Values come as the server says them: DECIMAL, BIGINT, dates and JSON as texts. */
 export const connectionOptions = (url: URL): ConnectionOptions => ({
   uri: url.href,
   charset: 'utf8mb4',
   dateStrings: true,
   supportBigNumbers: true,
   bigNumberStrings: true,
+  jsonStrings: true,
   connectTimeout: 5_000,
 });
 

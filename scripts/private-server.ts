@@ -136,6 +136,8 @@ export async function startPrivateServer(options: PrivateServerOptions): Promise
       '--bind-address=127.0.0.1',
       `--socket=${join(socketFolder, 's')}`,
       `--pid-file=${join(folder, 'server.pid')}`,
+      // A server that starts empties its temporary folder of whatever looks like a server's: not everybody's /tmp.
+      `--tmpdir=${socketFolder}`,
       `--init-file=${initFile}`,
       '--skip-name-resolve',
       '--character-set-server=utf8mb4',

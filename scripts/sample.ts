@@ -13,7 +13,7 @@ import { keepRunning } from './keep-running.ts';
 import { startPrivateServer } from './private-server.ts';
 import type { RunFolder } from './run-folder.ts';
 import type { Stack } from './stack.ts';
-import { runToEnd, startProcess } from './supervise.ts';
+import { runToEnd, startProcess, workerFlags } from './supervise.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -156,7 +156,7 @@ async function databaseServer(
 async function part(
   { runFolder, started, warn, giveUp }: SampleInput,
   name: string,
-  script: readonly string[],
+  run: readonly string[],
   env: Readonly<Record<string, string>>,
   ports: Readonly<Record<string, string>>,
 ) {
@@ -165,7 +165,7 @@ async function part(
     const child = await startProcess({
       name,
       runFolder,
-      run: [join(root, script[0] ?? ''), ...script.slice(1)],
+      run,
       env: { ...env, ...fixed },
     });
     // Which variable sets the port that each address has.
@@ -260,18 +260,20 @@ export async function startSample(input: SampleInput): Promise<Stack> {
     LEGACY_UPLOADS: resolve(values.folder, 'uploads'),
   };
   const [monolith, reviewsService, wishlistService] = await Promise.all([
-    part(input, 'monolith', ['legacy-monolith/server.ts'], monolithEnv, { listening: 'LEGACY_PORT' }),
+    part(input, 'monolith', [join(root, 'legacy-monolith', 'server.ts')], monolithEnv, {
+      listening: 'LEGACY_PORT',
+    }),
     part(
       input,
       'reviews',
-      ['extracted/reviews/server.ts'],
+      [join(root, 'extracted', 'reviews', 'server.ts')],
       { REVIEWS_DATABASE_URL: reviewsUrl, REVIEWS_PORT: String(values.reviewsPort) },
       { listening: 'REVIEWS_PORT' },
     ),
     part(
       input,
       'wishlist',
-      ['extracted/wishlist/server.ts'],
+      [join(root, 'extracted', 'wishlist', 'server.ts')],
       { WISHLIST_DATABASE_URL: wishlistUrl, WISHLIST_PORT: String(values.wishlistPort) },
       { listening: 'WISHLIST_PORT' },
     ),
@@ -317,7 +319,15 @@ export async function startSample(input: SampleInput): Promise<Stack> {
   const worker = await part(
     input,
     'worker',
-    ['scripts/banyan.ts', 'worker', '--config', values.config, '--folder', values.folder],
+    [
+      ...workerFlags,
+      join(root, 'scripts', 'banyan.ts'),
+      'worker',
+      '--config',
+      values.config,
+      '--folder',
+      values.folder,
+    ],
     {
       BANYAN_LEGACY_URL: withoutUser(legacyServer),
       BANYAN_SERVICES_URL: withoutUser(servicesServer),
@@ -341,7 +351,7 @@ export async function startSample(input: SampleInput): Promise<Stack> {
   const facade = await part(
     input,
     'facade',
-    ['facade/server.ts'],
+    [join(root, 'facade', 'server.ts')],
     {
       BANYAN_CONFIG: values.config,
       BANYAN_FACADE_PORT: String(values.port),

@@ -9,11 +9,17 @@ export class ProcessError extends Error {
   override name = 'ProcessError';
 }
 
+/**
+ * Node's flags for the worker: it makes much garbage of short life, for which V8 would rather take memory than time.
+ * (scripts/banyan.mjs gives the same.)
+ */
+export const workerFlags = ['--max-semi-space-size=8', '--max-old-space-size=128'] as const;
+
 export type ProcessOptions = {
   /** For messages and the log file's name. */
   readonly name: string;
   readonly runFolder: RunFolder;
-  /** The TypeScript file and its arguments. */
+  /** Flags of Node, the TypeScript file, and its arguments. */
   readonly run: readonly string[];
   readonly env: Readonly<Record<string, string>>;
 };

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import type { ConnectionOptions } from 'mysql2';
 import pino from 'pino';
 import type { Side } from '../capability/capability.ts';
+import { heard } from '../sync/silence.ts';
+import { readSession } from '../sync/source-columns.ts';
 import { acknowledgeStop } from '../sync/stops.ts';
 import { referencesOf, startWorker } from '../sync/worker.ts';
 import { serveWorker } from '../sync/worker-http.ts';
@@ -106,13 +108,20 @@ When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /a
     }
     if (words.length > 0)
       throw new CommandError(`a worker takes options only: what is "${words.join(' ')}"?`, { exitCode: 2 });
-    const log = pino({ level: values.logLevel }, pino.destination(2));
+    // The driver's errors carry their statement, and with it rows, which are no log's business.
+    const withoutRows = { paths: ['err.sql', 'err.cause.sql'], remove: true };
+    const log = pino({ level: values.logLevel, redact: withoutRows }, pino.destination(2));
     const account = (role: 'read' | 'apply') => (role === 'read' ? 'banyan_read' : 'banyan_apply');
     const worker = startWorker({
       config,
       connection: (side, role): ConnectionOptions =>
         connectionOptions(accountUrl(serverOf(side), account(role), values)),
-      connect: (side, role) => connectAs(serverOf(side), account(role), values, { multipleStatements: true }),
+      connect: async (side, role) => {
+        const connect = () => connectAs(serverOf(side), account(role), values, { multipleStatements: true });
+        const sql = heard(await connect(), connect);
+        await sql.query(readSession);
+        return sql;
+      },
       log,
       heartbeatMs: values.heartbeatMs,
       chunkRows: values.chunkRows,

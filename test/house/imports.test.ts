@@ -83,6 +83,7 @@ test('process.env is read in mains only', () => {
     'scripts/run-tests.ts',
     'scripts/setup.mjs',
     'scripts/supervise.ts',
+    'bench/bench.ts',
   ];
   const readers = files.filter(
     (file) =>
