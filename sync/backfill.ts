@@ -10,9 +10,17 @@ import type { TableShape } from './binlog/table-map.ts';
 import type { FrameKey } from './frame.ts';
 import type { TableMapping } from './mapping.ts';
 import { imageRow, imageText, type Quarantine } from './quarantine.ts';
-import { putRow } from './rows-to-changes.ts';
-import { afterKey, type KeyColumn, readKeyColumns, sameKeys, upToKey } from './same-keys.ts';
-import { literal, quoteName, type Statement, StatementBuilder, type WriteRules } from './statements.ts';
+import { putNewRow, putRow } from './rows-to-changes.ts';
+import { afterKey, sameKeys, upToKey } from './same-keys.ts';
+import { readSourceColumns, type SourceColumn, selected } from './source-columns.ts';
+import {
+  literal,
+  quoteName,
+  type RowChange,
+  type Statement,
+  StatementBuilder,
+  type WriteRules,
+} from './statements.ts';
 import type { Companion } from './stream.ts';
 
 export type BackfillOptions = {
@@ -42,16 +50,24 @@ type Progress = {
 
 type Chunk = {
   readonly mapping: TableMapping;
-  readonly columns: readonly KeyColumn[];
+  readonly key: readonly SourceColumn[];
   readonly low: string;
   readonly high: string;
   readonly seen: Row[];
   recording: boolean;
+  /** So much has passed meanwhile that it is read again. */
+  isVoid: boolean;
+  /** Years are numbers here, and as text a year 0 would be 2000. */
+  readonly hasYears: boolean;
   rows: readonly Row[];
   isLast: boolean;
   readonly landed: PromiseWithResolvers<void>;
 };
 
+/** Keys that pass while a chunk is read; with more of them, a transaction of a million rows, say, it is void. */
+const seenMax = 20_000;
+/** What a chunk is to take in memory, about. */
+const chunkBytesMax = 8 * 1024 * 1024;
 const pollMs = 500;
 const pauseMs = 200;
 
@@ -65,7 +81,12 @@ export class Backfill implements Companion {
 
   passed({ sourceTable, sourceKey }: TableMapping, image: RowImage, shape: TableShape): void {
     const chunk = this.#chunk;
-    if (!chunk?.recording || chunk.mapping.sourceTable !== sourceTable) return;
+    if (!chunk?.recording || chunk.isVoid || chunk.mapping.sourceTable !== sourceTable) return;
+    if (chunk.seen.length >= seenMax) {
+      chunk.isVoid = true;
+      chunk.seen.splice(0);
+      return;
+    }
     chunk.seen.push(
       Object.fromEntries(
         sourceKey.map((name) => [
@@ -79,7 +100,10 @@ export class Backfill implements Companion {
   mark(mark: string): Promise<readonly Statement[]> | undefined {
     const chunk = this.#chunk;
     if (mark === chunk?.low) chunk.recording = true;
-    return mark === chunk?.high ? this.#statements(chunk) : undefined;
+    if (mark !== chunk?.high) return undefined;
+    if (!chunk.isVoid) return this.#statements(chunk);
+    chunk.landed.resolve();
+    return undefined;
   }
 
   /** Works through the tables that were asked for, until the signal. */
@@ -113,13 +137,15 @@ export class Backfill implements Companion {
     const { source, sourceSchema, mappings } = this.#options;
     const [mapping] = mappings.get(progress.table) ?? [];
     if (!mapping) return this.#complete(progress.table);
-    const maxKey = progress.isNew ? await this.#begin(mapping) : progress.maxKey;
+    const columns = await readSourceColumns(source, sourceSchema, mapping.sourceTable, mapping.needs);
+    const maxKey = progress.isNew ? await this.#begin(mapping, columns) : progress.maxKey;
     if (!maxKey) return this.#complete(progress.table);
-    const columns = await readKeyColumns(source, sourceSchema, mapping.sourceTable, mapping.sourceKey);
+    const rowsMax = Math.min(this.#options.chunkRows, await this.#rowsInMemory(mapping.sourceTable));
     let lastKey = progress.lastKey;
     while (!signal.aborted) {
       const startedAt = performance.now();
-      const chunk = await this.#read(mapping, columns, lastKey, maxKey, signal);
+      const chunk = await this.#read(mapping, columns, lastKey, maxKey, rowsMax, signal);
+      if (chunk.isVoid) continue;
       lastKey = chunk.rows.at(-1) ?? lastKey;
       if (chunk.isLast) return;
       await delay(this.#options.niceRatio * (performance.now() - startedAt));
@@ -128,12 +154,15 @@ export class Backfill implements Companion {
   }
 
   /** Remembers the greatest key: the backfill is complete when it has come there. */
-  async #begin({ sourceTable, sourceKey }: TableMapping): Promise<Row | undefined> {
+  async #begin(
+    { sourceTable, sourceKey }: TableMapping,
+    columns: readonly SourceColumn[],
+  ): Promise<Row | undefined> {
     const { source, target, sourceSchema, key } = this.#options;
     const from = `${quoteName(sourceSchema)}.${quoteName(sourceTable)}`;
     const names = sourceKey.map(quoteName);
     const [max] = await source.query<RowDataPacket[]>(
-      `SELECT ${names.join(', ')} FROM ${from} ORDER BY ${names.map((name) => `${name} DESC`).join(', ')} LIMIT 1`,
+      `SELECT ${keyOf(sourceKey, columns).map(selected).join(', ')} FROM ${from} ORDER BY ${names.map((name) => `${name} DESC`).join(', ')} LIMIT 1`,
     );
     const [count] = await source.query<RowDataPacket[]>(`SELECT COUNT(*) AS n FROM ${from}`);
     const maxKey = max[0] && { ...max[0] };
@@ -142,6 +171,15 @@ export class Backfill implements Companion {
       [maxKey ? imageText(maxKey) : null, Number(count[0]?.n ?? 0), key.capability, sourceTable],
     );
     return maxKey;
+  }
+
+  /** How many rows of a table fit into a chunk, by the server's own estimate of their size. */
+  async #rowsInMemory(table: string): Promise<number> {
+    const [rows] = await this.#options.source.query<RowDataPacket[]>(
+      'SELECT AVG_ROW_LENGTH AS bytes FROM information_schema.TABLES WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
+      [this.#options.sourceSchema, table],
+    );
+    return Math.max(1, Math.floor(chunkBytesMax / Math.max(1, Number(rows[0]?.bytes ?? 1))));
   }
 
   async #complete(table: string): Promise<void> {
@@ -157,35 +195,36 @@ export class Backfill implements Companion {
 
   async #read(
     mapping: TableMapping,
-    columns: readonly KeyColumn[],
+    columns: readonly SourceColumn[],
     lastKey: Row | undefined,
     maxKey: Row,
+    rowsMax: number,
     signal: AbortSignal,
   ): Promise<Chunk> {
-    const { source, sourceSchema, chunkRows } = this.#options;
+    const { source, sourceSchema } = this.#options;
+    const key = keyOf(mapping.sourceKey, columns);
     const chunk: Chunk = {
       mapping,
-      columns,
+      key,
       low: randomUUID(),
       high: randomUUID(),
       seen: [],
       recording: false,
+      isVoid: false,
+      hasYears: columns.some(({ type }) => type === 'year'),
       rows: [],
       isLast: false,
       landed: Promise.withResolvers(),
     };
     this.#chunk = chunk;
     await this.#mark(chunk.low);
-    const where = [
-      lastKey ? afterKey(mapping.sourceKey, lastKey) : 'TRUE',
-      upToKey(mapping.sourceKey, maxKey),
-    ].join(' AND ');
+    const where = [lastKey ? afterKey(key, lastKey) : 'TRUE', upToKey(key, maxKey)].join(' AND ');
     const [rows] = await source.query<RowDataPacket[]>(
-      `SELECT ${mapping.needs.map(quoteName).join(', ')} FROM ${quoteName(sourceSchema)}.${quoteName(mapping.sourceTable)}
-       WHERE ${where} ORDER BY ${mapping.sourceKey.map(quoteName).join(', ')} LIMIT ${chunkRows}`,
+      `SELECT ${columns.map(selected).join(', ')} FROM ${quoteName(sourceSchema)}.${quoteName(mapping.sourceTable)}
+       WHERE ${where} ORDER BY ${mapping.sourceKey.map(quoteName).join(', ')} LIMIT ${rowsMax}`,
     );
     chunk.rows = rows;
-    chunk.isLast = rows.length < chunkRows;
+    chunk.isLast = rows.length < rowsMax;
     await this.#mark(chunk.high);
     const stopped = Promise.withResolvers<void>();
     const stop = () => stopped.resolve();
@@ -200,7 +239,7 @@ export class Backfill implements Companion {
   async #statements(chunk: Chunk): Promise<Statement[]> {
     const { key, rules, source, mappings } = this.#options;
     const { mapping, rows } = chunk;
-    const passed = await sameKeys(source, chunk.columns, rows, chunk.seen);
+    const passed = await sameKeys(source, chunk.key, rows, chunk.seen);
     const builder = new StatementBuilder(rules);
     const extra: Statement[] = [];
     const quarantine = this.#options.quarantine();
@@ -208,9 +247,11 @@ export class Backfill implements Companion {
     for (const [index, row] of rows.entries()) {
       if (passed.has(index)) continue;
       for (const each of mappings.get(mapping.sourceTable) ?? []) {
-        const isPut = putRow(each, row, quarantine, (change) =>
-          'kind' in change ? builder.add(change) : extra.push(change),
-        );
+        const sink = (change: RowChange | Statement) =>
+          void ('kind' in change ? builder.add(change) : extra.push(change));
+        const isPut = chunk.hasYears
+          ? putRow(each, row, quarantine, sink)
+          : putNewRow(each, row, quarantine, sink);
         if (!isPut) refused++;
       }
     }
@@ -239,6 +280,9 @@ export class Backfill implements Companion {
     }
   }
 }
+
+const keyOf = (names: readonly string[], columns: readonly SourceColumn[]): SourceColumn[] =>
+  names.flatMap((name) => columns.filter((column) => column.name === name));
 
 const completion = (capability: string, table: string) =>
   `UPDATE banyan.banyan_backfill SET state = 'complete', finished_at = CURRENT_TIMESTAMP(6) WHERE capability = ${literal(capability)} AND table_name = ${literal(table)}`;

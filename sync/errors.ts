@@ -3,6 +3,8 @@
 export type SyncErrorCode =
   /** Another worker has moved the stream: this one must not go on. */
   | 'superseded'
+  /** A row event of a captured table without all of its columns. */
+  | 'incomplete-image'
   /** The target's fence does not name the source as owner at the epoch that the stream has read. */
   | 'fence-disagrees'
   | 'not-installed'

@@ -1,6 +1,7 @@
 // The apply transaction, to the statement (CHANGE-OF-OWNER, section b): compare-and-set of the position first,
 // which is lock, position and marker in one; then a look at the target's fence; then the rows; then COMMIT.
 // Everything that writes business rows on a target goes through here: stream, backfill, repair.
+import { Readable } from 'node:stream';
 import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2/promise';
 import type { Side } from '../capability/capability.ts';
 import { SyncError } from './errors.ts';
@@ -26,10 +27,10 @@ export type Commit = {
   readonly state: StreamState;
   readonly statements: readonly Statement[];
   /**
-   * `apply`: the target's fence must name the source, at the epoch the stream has read.
+   * An epoch: the target's fence must name the source, at this epoch.
    * `position`: nothing but the position is written, or the rows are of reference tables: no look at the fence.
    */
-  readonly check: 'apply' | 'position';
+  readonly check: { readonly epoch: bigint | null } | 'position';
   /** The event was the close row that names this side: it opens in this very transaction. */
   readonly open?: { readonly owner: Side; readonly epoch: bigint };
 };
@@ -71,20 +72,32 @@ export async function readStreamState(
   };
 }
 
+const lenientMode = "SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'";
+const strictMode = "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'";
+
 /** A session that values pass as they are, and whose locks end soon when the worker is paused. */
 export async function prepareApplySession(sql: Connection): Promise<void> {
+  await sql.query(strictMode);
   await sql.query(
-    `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES', time_zone = '+00:00',
+    `SET SESSION time_zone = '+00:00',
        wait_timeout = 5, innodb_lock_wait_timeout = 5, lock_wait_timeout = 5`,
   );
   await sql.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED');
 }
 
+const superseded = ({ capability, source }: FrameKey) =>
+  new SyncError(
+    'superseded',
+    `another worker has moved the stream of ${capability} from ${source}`,
+    'nothing: that worker goes on',
+  );
+
 /**
  * Ends the session of a worker before us, then puts ours in its place. Safety does not rest on it: a worker that
  * lives on loses the next compare-and-set.
+ * @returns our session's id
  */
-export async function takeOver(sql: Connection, { capability, source }: FrameKey): Promise<void> {
+export async function takeOver(sql: Connection, { capability, source }: FrameKey): Promise<number> {
   const [rows] = await sql.query<RowDataPacket[]>(
     `SELECT session_id FROM banyan.banyan_stream s JOIN information_schema.PROCESSLIST p ON p.ID = s.session_id
      WHERE capability = ? AND source = ? AND p.ID <> CONNECTION_ID()`,
@@ -96,6 +109,23 @@ export async function takeOver(sql: Connection, { capability, source }: FrameKey
     'UPDATE banyan.banyan_stream SET session_id = CONNECTION_ID() WHERE capability = ? AND source = ?',
     [capability, source],
   );
+  return sql.threadId;
+}
+
+/**
+ * Puts our new session in the place of our lost one. A worker that took over meanwhile counts on from the same
+ * number: that the number is ours shows only where the session still is.
+ * @throws SyncError superseded
+ */
+export async function takeBack(sql: Connection, key: FrameKey, lostSession: number): Promise<number> {
+  // It may still be at its COMMIT; once it has ended the row says what came of it.
+  await sql.query('KILL ?', [lostSession]).catch(() => undefined);
+  const [taken] = await sql.query<ResultSetHeader>(
+    'UPDATE banyan.banyan_stream SET session_id = CONNECTION_ID() WHERE capability = ? AND source = ? AND session_id = ?',
+    [key.capability, key.source, lostSession],
+  );
+  if (taken.affectedRows !== 1) throw superseded(key);
+  return sql.threadId;
 }
 
 const codeOf = (error: unknown) =>
@@ -130,7 +160,9 @@ function refusal(error: unknown, table: string): unknown {
       "two rows of the source would be one on the target: mend the rows or the target's unique key, then acknowledge",
       error,
     );
-  const isSqlError = code.startsWith('ER_') && !isBusy(error) && !isDisconnected(error);
+  // Whatever has an SQLSTATE: not every such error is called ER_ (WARN_DATA_TRUNCATED).
+  const isSqlError =
+    error instanceof Error && 'sqlState' in error && !isBusy(error) && !isDisconnected(error);
   return isSqlError
     ? new SyncError(
         'target-refuses',
@@ -141,13 +173,51 @@ function refusal(error: unknown, table: string): unknown {
     : error;
 }
 
-async function execute(sql: Connection, { sql: text, otherwise, table }: Statement): Promise<void> {
+async function execute(sql: Connection, statement: Statement): Promise<void> {
+  if (!statement.isLenient) return executeStrictly(sql, statement);
+  await sql.query(lenientMode);
   try {
-    const [result] = await sql.query<ResultSetHeader>(text);
+    await executeStrictly(sql, statement);
+  } finally {
+    await sql.query(strictMode);
+  }
+}
+
+async function executeStrictly(sql: Connection, statement: Statement): Promise<void> {
+  const { otherwise, load, more, table } = statement;
+  try {
+    if (load && (await loaded(sql, load))) return;
+    const [result] = await sql.query<ResultSetHeader>(statement.sql);
     if (otherwise !== undefined && result.affectedRows === 0) await sql.query(otherwise);
+    for (const text of more?.() ?? []) await sql.query(text);
   } catch (error) {
     throw refusal(error, table);
   }
+}
+
+/** Connections whose server does not take LOAD DATA LOCAL. */
+const withoutLoad = new WeakSet<Connection>();
+
+/**
+ * Hands many rows to the server at once. LOCAL makes a warning of every error (a key that is there, a value that does
+ * not fit): with a single warning it is taken back.
+ * @returns whether the rows are in, each of them, as they are
+ */
+async function loaded(sql: Connection, load: NonNullable<Statement['load']>): Promise<boolean> {
+  if (withoutLoad.has(sql)) return false;
+  await sql.query('SAVEPOINT load_rows');
+  try {
+    const [result] = await sql.query<ResultSetHeader>({
+      sql: load.sql,
+      infileStreamFactory: () => Readable.from([load.bytes()]),
+    });
+    if (result.warningStatus === 0 && result.affectedRows === load.rows) return true;
+  } catch (error) {
+    if (isBusy(error) || isDisconnected(error)) throw error;
+    withoutLoad.add(sql);
+  }
+  await sql.query('ROLLBACK TO SAVEPOINT load_rows');
+  return false;
 }
 
 /**
@@ -169,7 +239,7 @@ export class Frame {
     const { capability, source } = this.#key;
     const lock = commit.open ? 'FOR UPDATE' : 'LOCK IN SHARE MODE';
     const look =
-      commit.check === 'apply'
+      commit.check !== 'position'
         ? `SELECT owner, epoch FROM banyan.banyan_fence WHERE capability = ? ${lock}`
         : 'DO 0';
     const [results] = await this.#sql.query<RowDataPacket[][]>(
@@ -177,7 +247,7 @@ export class Frame {
       [
         ...this.#stateValues(commit.state),
         before.seq.toString(),
-        ...(commit.check === 'apply' ? [capability] : []),
+        ...(commit.check === 'position' ? [] : [capability]),
       ],
     );
     // Of three statements: nothing, a count, and rows where the fence was looked at.
@@ -186,18 +256,14 @@ export class Frame {
       ResultSetHeader,
       RowDataPacket[] | ResultSetHeader,
     ];
-    if (moved.affectedRows !== 1)
-      throw new SyncError(
-        'superseded',
-        `another worker has moved the stream of ${capability} from ${source}`,
-        'nothing: that worker goes on',
-      );
+    if (moved.affectedRows !== 1) throw superseded(this.#key);
     if (commit.check === 'position') return;
     const [row] = Array.isArray(fence) ? fence : [];
-    if (sideOf(row?.owner) !== source || bigintOf(row?.epoch) !== before.epoch)
+    const { epoch } = commit.check;
+    if (sideOf(row?.owner) !== source || bigintOf(row?.epoch) !== epoch)
       throw new SyncError(
         'fence-disagrees',
-        `${capability}: the target's fence names ${String(row?.owner)} at epoch ${String(row?.epoch)}, the stream has read ${source} at epoch ${String(before.epoch)}`,
+        `${capability}: the target's fence names ${String(row?.owner)} at epoch ${String(row?.epoch)}, the stream has read ${source} at epoch ${String(epoch)}`,
         'compare the fence rows of both servers (docs/change-of-owner.md)',
       );
   }

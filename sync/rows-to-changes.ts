@@ -1,10 +1,13 @@
 // What a row event of a captured table means on the target: translated, or put into quarantine.
+import { CodecFault } from '../acl/codecs.ts';
+import type { Value } from '../acl/domain.ts';
 import { TranslationError } from '../acl/translation-error.ts';
 import type { Row, TranslatedKey } from '../acl/translator.ts';
 import type { RowImage, RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import { SyncError } from './errors.ts';
-import type { TableMapping } from './mapping.ts';
+import { loadField } from './load-rows.ts';
+import type { Field, TableMapping, TargetTable } from './mapping.ts';
 import { type Quarantine, rowKey } from './quarantine.ts';
 import { literal, type RowChange, type Statement } from './statements.ts';
 
@@ -40,6 +43,94 @@ function readerOf(shape: TableShape, mapping: TableMapping): Reader {
   return reader;
 }
 
+/** Says a new row as a line for LOAD DATA; undefined when it has bytes. @throws CodecFault */
+type LineWriter = { readonly target: TargetTable; write(image: RowImage): string | undefined };
+
+const lineWriters = new WeakMap<TableShape, Map<TableMapping, readonly LineWriter[]>>();
+
+function lineWritersOf(shape: TableShape, mapping: TableMapping): readonly LineWriter[] {
+  let ofShape = lineWriters.get(shape);
+  if (!ofShape) {
+    ofShape = new Map();
+    lineWriters.set(shape, ofShape);
+  }
+  let writers = ofShape.get(mapping);
+  if (!writers) {
+    readerOf(shape, mapping); // says what is missing
+    writers = (mapping.fields ?? []).flatMap((fields, at) => {
+      const target = mapping.targets[at];
+      const places = fields.map(({ from, convert }) => {
+        const index = from === undefined ? -1 : shape.columns.findIndex((column) => column.name === from);
+        return { index, convert: shape.columns[index]?.type === 'year' ? asYear(convert) : convert };
+      });
+      return target ? [{ target, write: (image: RowImage) => lineOf(places, image) }] : [];
+    });
+    ofShape.set(mapping, writers);
+  }
+  return writers;
+}
+
+/** As text a year 0 is 2000, and 0000 is what it is. */
+const asYear = (convert: Field['convert']) => (value: unknown) => {
+  const year = convert(value);
+  return typeof year === 'number' ? String(year).padStart(4, '0') : year;
+};
+
+function lineOf(
+  places: readonly { index: number; convert: (value: unknown) => Value }[],
+  image: RowImage,
+): string | undefined {
+  let line = '';
+  for (let at = 0; at < places.length; at++) {
+    const place = places[at];
+    const field = place && loadField(place.convert(image[place.index] ?? null));
+    if (field === undefined) return undefined;
+    line += at === 0 ? field : `\t${field}`;
+  }
+  return line;
+}
+
+/** @returns false when the row must go the long way: it has bytes, or no codec accepts it */
+function putLines(shape: TableShape, mapping: TableMapping, image: RowImage, sink: Sink): boolean {
+  const writers = lineWritersOf(shape, mapping);
+  if (writers.length === 0) return false;
+  try {
+    const [first, second] = writers;
+    if (first && !second) {
+      const line = first.write(image);
+      if (line === undefined) return false;
+      sink({ kind: 'line', target: first.target, line });
+      return true;
+    }
+    const lines = writers.map(({ target, write }) => ({ target, line: write(image) }));
+    if (lines.some(({ line }) => line === undefined)) return false;
+    for (const { target, line } of lines) if (line !== undefined) sink({ kind: 'line', target, line });
+    return true;
+  } catch (error) {
+    if (error instanceof CodecFault) return false;
+    throw error;
+  }
+}
+
+/** A row that was read, not streamed, and is hardly on the target yet. @returns whether a translator accepted it */
+export function putNewRow(mapping: TableMapping, row: Row, quarantine: Quarantine, sink: Sink): boolean {
+  const [fields, another] = mapping.fields ?? [];
+  const [target] = mapping.targets;
+  if (fields && !another && target && quarantine.size === 0)
+    try {
+      const line = fields.map(({ from, convert }) =>
+        loadField(convert(from === undefined ? null : row[from])),
+      );
+      if (!line.includes(undefined)) {
+        sink({ kind: 'line', target, line: line.join('\t') });
+        return true;
+      }
+    } catch (error) {
+      if (!(error instanceof CodecFault)) throw error;
+    }
+  return putRow(mapping, row, quarantine, sink);
+}
+
 const keyOf = ({ sourceKey }: TableMapping, row: Row) =>
   sourceKey.map((column) => literal(row[column])).join();
 
@@ -53,6 +144,7 @@ export function applyRow(
   quarantine: Quarantine,
   sink: Sink,
 ): void {
+  if (!before && after && quarantine.size === 0 && putLines(shape, mapping, after, sink)) return;
   const read = readerOf(shape, mapping);
   const was = before && read(before);
   const is = after && read(after);

@@ -2,6 +2,7 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { SyncError, SyncErrorCode } from './errors.ts';
 import type { FrameKey } from './frame.ts';
+import { literal, type Statement } from './statements.ts';
 
 export type Stop = {
   readonly code: string;
@@ -14,7 +15,7 @@ export type Stop = {
 
 /** Stops whose event is passed over once acknowledged; at any other the same event is tried again. */
 export const isPassedOver = (code: string): boolean =>
-  ['ddl', 'statement-dml'].includes(code satisfies string as SyncErrorCode);
+  ['ddl', 'statement-dml', 'incomplete-image'].includes(code satisfies string as SyncErrorCode);
 
 export async function recordStop(
   sql: Connection,
@@ -52,9 +53,11 @@ export async function readStop(sql: Connection, { capability, source }: FrameKey
   );
 }
 
-export async function clearStop(sql: Connection, { capability, source }: FrameKey): Promise<void> {
-  await sql.query('DELETE FROM banyan.banyan_stop WHERE capability = ? AND source = ?', [capability, source]);
-}
+/** Takes away what has been acknowledged. */
+export const clearStop = ({ capability, source }: FrameKey): Statement => ({
+  table: 'banyan_stop',
+  sql: `DELETE FROM banyan.banyan_stop WHERE capability=${literal(capability)} AND source=${literal(source)} AND acknowledged_by IS NOT NULL`,
+});
 
 /** Lets stopped streams go on. @returns what they had stopped for */
 export async function acknowledgeStop(

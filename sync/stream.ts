@@ -7,10 +7,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import type { Side } from '../capability/capability.ts';
 import type { Change } from './binlog/change.ts';
+import { BinlogError } from './binlog/errors.ts';
 import { namesIn } from './binlog/query.ts';
 import type { RowImage, RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
-import { SyncError } from './errors.ts';
+import { SyncError, type SyncErrorCode } from './errors.ts';
 import {
   type Commit,
   Frame,
@@ -20,14 +21,15 @@ import {
   prepareApplySession,
   readStreamState,
   type StreamState,
+  takeBack,
   takeOver,
 } from './frame.ts';
-import type { TableMapping } from './mapping.ts';
-import { type Position, printPosition } from './position.ts';
+import { type TableMapping, withoutAdded } from './mapping.ts';
+import { comparePositions, type Position, parsePosition, printPosition } from './position.ts';
 import { Quarantine } from './quarantine.ts';
 import { applyRow, putRow } from './rows-to-changes.ts';
 import { type RowChange, type Statement, StatementBuilder, type WriteRules } from './statements.ts';
-import { isPassedOver, type Stop } from './stops.ts';
+import { clearStop, isPassedOver, type Stop } from './stops.ts';
 import { Tripwires } from './tripwires.ts';
 
 /** DDL that changes neither a table's rows nor its columns. */
@@ -52,7 +54,11 @@ export type StreamOptions = {
   readonly mappings: ReadonlyMap<string, readonly TableMapping[]>;
   readonly rules: WriteRules;
   connectTarget(): Promise<Connection>;
-  openSource(from: Position): Promise<{ readonly events: AsyncIterable<Change>; stop(): Promise<void> }>;
+  /** `none`: transactions without their rows. */
+  openSource(
+    from: Position,
+    rows: 'all' | 'none',
+  ): Promise<{ readonly events: AsyncIterable<Change>; stop(): Promise<void> }>;
   readonly companion?: Companion;
   /** An acknowledged stop: its event may be passed over. */
   readonly acknowledged?: Stop;
@@ -61,10 +67,10 @@ export type StreamOptions = {
   onHeartbeat(sourceTime: string): void;
 };
 
-const batchCharsMax = 4_000_000;
+const batchCharsMax = 1_000_000;
 const batchTransactionsMax = 2_000;
-/** Row changes of one source transaction that are held until its end; a larger one is written as it comes. */
-const pendingMax = 10_000;
+/** What is held of one source transaction until its end, in characters; a larger one is written as it comes. */
+const pendingCharsMax = 1_000_000;
 const savePositionMs = 1_000;
 const busyTriesMax = 12;
 
@@ -78,6 +84,8 @@ type Transaction = {
   readonly before: StreamState;
   /** Row changes, and statements of other kinds, in their order. */
   readonly pending: (RowChange | Statement)[];
+  /** About how much of them there is. */
+  pendingChars: number;
   rows: number;
   heartbeats: string[];
   /** It has the close row that names the other side, which opens. */
@@ -91,16 +99,22 @@ export class Stream {
   readonly #builder: StatementBuilder;
   readonly #tripwires: Tripwires;
   #sql!: Connection;
+  /** Its id on the target. */
+  #session = 0;
   #quarantine!: Quarantine;
   /** As it stands on the target. */
   #committed!: StreamState;
   /** As read; becomes the target's with the next commit. */
   #state!: StreamState;
-  /** Of whole transactions that have not gone out. */
+  /** Of whole transactions that have not gone out: what comes before the builder's, and what order does not matter for. */
+  #ready: Statement[] = [];
   #extra: Statement[] = [];
+  /** Until when, by the source's clock in Unix seconds, the newest turn is in force. */
+  #turnUntil = 0;
   #heartbeats: string[] = [];
   #transactions = 0;
   #rows = 0;
+  readonly #ofShape = new WeakMap<TableShape, readonly TableMapping[]>();
   /** Between transactions undefined. */
   #tx: Transaction | undefined;
   #inFlight: Promise<void> = Promise.resolve();
@@ -125,30 +139,80 @@ export class Stream {
    */
   async run(signal: AbortSignal): Promise<void> {
     const { key } = this.#options;
-    await this.#connect();
-    this.#committed = await readStreamState(this.#sql, key);
-    this.#state = this.#committed;
-    this.#quarantine = await Quarantine.load(this.#sql, key);
-    const reader = await this.#options.openSource(this.#committed.position);
-    const stop = () => void reader.stop();
-    signal.addEventListener('abort', stop, { once: true });
+    this.#sql = await this.#connect();
     try {
-      if (!signal.aborted) await this.#consume(reader.events);
+      this.#session = await takeOver(this.#sql, key);
+      this.#committed = await readStreamState(this.#sql, key);
+      this.#state = this.#committed;
+      this.#quarantine = await Quarantine.load(this.#sql, key);
+      this.#options.onCommitted(this.#committed, 0);
+      while (!signal.aborted)
+        try {
+          await this.#read('all', signal, (events) => this.#consume(events));
+        } catch (error) {
+          await this.#saveBefore();
+          if (!this.#mayPassOver(error)) throw error;
+          await this.#read('none', signal, (events) => this.#passOver(events));
+        }
       await this.#flush();
-      await this.#inFlight;
-      this.#throwFailure();
+      await this.#settle();
     } finally {
-      signal.removeEventListener('abort', stop);
-      await reader.stop();
       await this.#inFlight;
       this.#sql.destroy();
     }
   }
 
-  async #connect(): Promise<void> {
-    this.#sql = await this.#options.connectTarget();
-    await prepareApplySession(this.#sql);
-    await takeOver(this.#sql, this.#options.key);
+  /** From where the target is, until the signal. */
+  async #read(
+    rows: 'all' | 'none',
+    signal: AbortSignal,
+    use: (events: AsyncIterable<Change>) => Promise<void>,
+  ): Promise<void> {
+    const reader = await this.#options.openSource(this.#state.position, rows);
+    const stop = () => void reader.stop();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (!signal.aborted) await use(reader.events);
+    } finally {
+      signal.removeEventListener('abort', stop);
+      await reader.stop();
+    }
+  }
+
+  /** What is whole goes out, and the target is then exactly before what the stream stops at. */
+  async #saveBefore(): Promise<void> {
+    const tx = this.#tx;
+    if (tx) await this.#forget(tx, undefined);
+    await this.#flush();
+    await this.#settle();
+    if (this.#isMoved() || this.#tripwires.size > 0) await this.#commitBatch(this.#tripwires.take(), 0);
+  }
+
+  #isMoved(): boolean {
+    return printPosition(this.#state.position) !== printPosition(this.#committed.position);
+  }
+
+  /** Rows that do not say enough: in watch mode they are a tripwire; else somebody must have seen to them. */
+  #mayPassOver(error: unknown): boolean {
+    if (!(error instanceof BinlogError) || error.code !== 'row-image-incomplete') return false;
+    return !this.#isApplying() || this.#isAcknowledged('incomplete-image');
+  }
+
+  /** One transaction, without its rows. */
+  async #passOver(events: AsyncIterable<Change>): Promise<void> {
+    for await (const change of events) {
+      if (change.kind === 'begin') continue;
+      if ('position' in change) this.#state = { ...this.#state, position: change.position };
+      if (change.kind !== 'commit') continue;
+      if (this.#isWatching()) this.#trip('rows without all of their columns', 1);
+      return this.#saveBefore();
+    }
+  }
+
+  async #connect(): Promise<Connection> {
+    const sql = await this.#options.connectTarget();
+    await prepareApplySession(sql);
+    return sql;
   }
 
   #throwFailure(): void {
@@ -174,6 +238,7 @@ export class Stream {
       const { done, value } = await next;
       if (done) return;
       next = iterator.next();
+      next.catch(() => undefined); // when what comes first fails nobody waits for it
       await this.#handle(value);
       if (this.#builder.chars > batchCharsMax || this.#transactions >= batchTransactionsMax)
         await this.#flush();
@@ -185,7 +250,15 @@ export class Stream {
   async #handle(change: Change): Promise<void> {
     switch (change.kind) {
       case 'begin':
-        this.#tx = { first: true, marked: false, before: this.#state, pending: [], rows: 0, heartbeats: [] };
+        this.#tx = {
+          first: true,
+          marked: false,
+          before: this.#state,
+          pending: [],
+          pendingChars: 0,
+          rows: 0,
+          heartbeats: [],
+        };
         return;
       case 'rows':
         return this.#handleRows(this.#current(), change);
@@ -211,6 +284,10 @@ export class Stream {
     await tx.frame?.rollback();
     this.#tx = undefined;
     this.#state = position ? { ...tx.before, position } : tx.before;
+    // What it put into quarantine, or took out, has not happened.
+    await this.#flush();
+    await this.#settle();
+    this.#quarantine = await Quarantine.load(this.#sql, this.#options.key);
   }
 
   async #handleRows(tx: Transaction, { table, rows }: Extract<Change, { kind: 'rows' }>): Promise<void> {
@@ -225,7 +302,7 @@ export class Stream {
     }
     const sink = (change: RowChange | Statement) => void tx.pending.push(change);
     const companion = this.#options.companion;
-    for (const mapping of mappings)
+    for (const mapping of this.#mappingsOf(table, mappings))
       for (const images of rows) {
         applyRow(table, mapping, images, this.#quarantine, sink);
         if (companion)
@@ -233,7 +310,18 @@ export class Stream {
             if (image) companion.passed(mapping, image, table);
       }
     tx.rows += rows.length;
-    if (tx.pending.length >= pendingMax) await this.#writeLarge(tx);
+    for (const { before, after } of rows) tx.pendingChars += weigh(after ?? before);
+    if (tx.pendingChars >= pendingCharsMax) await this.#writeLarge(tx);
+  }
+
+  #mappingsOf(table: TableShape, mappings: readonly TableMapping[]): readonly TableMapping[] {
+    let ofShape = this.#ofShape.get(table);
+    if (!ofShape) {
+      const columns = new Set(table.columns.map(({ name }) => name));
+      ofShape = mappings.map((mapping) => withoutAdded(mapping, (column) => columns.has(column)));
+      this.#ofShape.set(table, ofShape);
+    }
+    return ofShape;
   }
 
   #trip(what: string, count: number): void {
@@ -269,6 +357,7 @@ export class Stream {
           BigInt(String(named(after, 'epoch'))),
           turn === null ? null : BigInt(String(turn)),
         );
+        this.#turnUntil = turn === null ? 0 : Number(named(after, 'turn_deadline') ?? 0);
       }
       if (table.table === 'banyan_watermark' && of === key.capability) {
         const chunk = this.#isApplying() ? companion?.mark(String(named(after, 'mark'))) : undefined;
@@ -299,7 +388,7 @@ export class Stream {
 
   async #handleStatement(
     tx: Transaction,
-    { class: kind, sql, schema }: Extract<Change, { kind: 'statement' }>,
+    { class: kind, sql, schema, timestamp }: Extract<Change, { kind: 'statement' }>,
   ): Promise<void> {
     if ((kind !== 'ddl' && kind !== 'dml') || tx.marked || harmlessDdl.test(sql)) return;
     const { sourceSchema, mappings, key } = this.#options;
@@ -309,29 +398,41 @@ export class Stream {
     const table = isOfSchema ? '*' : [...mappings.keys()].find((name) => names.has(name.toLowerCase()));
     if (table === undefined) return;
     // While a turn is in force the stream must reach the close row: DDL is a tripwire there.
-    if (!this.#isApplying() || (kind === 'ddl' && this.#state.turn !== null)) {
+    if (!this.#isApplying() || (kind === 'ddl' && timestamp <= this.#turnUntil)) {
       if (this.#isApplying() || this.#isWatching()) this.#trip(`${kind} of ${table}`, 1);
       return;
     }
     const position = printPosition(this.#state.position);
     const code = kind === 'ddl' ? 'ddl' : 'statement-dml';
-    if (
-      this.#acknowledged &&
-      isPassedOver(code) &&
-      this.#acknowledged.code === code &&
-      this.#acknowledged.position === position
-    )
-      return;
-    await this.#flush();
-    await this.#settle();
+    if (this.#isAcknowledged(code)) return;
     const words = sql.trim().split(/\s+/).slice(0, 3).join(' ');
     throw new SyncError(
       code,
       `${sourceSchema}.${table} on ${key.source}: "${words} …" after ${position}`,
       kind === 'ddl'
-        ? 'make the target what the statement made the source, then acknowledge: the statement is passed over'
+        ? 'make the target what the statement made the source (with sql_log_bin=0: it is no tripwire then), then acknowledge: the statement is passed over'
         : 'set binlog_format=ROW for every session; repeat the change on the target by hand, then acknowledge: the statement is passed over',
     );
+  }
+
+  /** Somebody has seen to what is stopped at here. */
+  #isAcknowledged(code: SyncErrorCode): boolean {
+    const stop = this.#acknowledged;
+    return (
+      stop?.code === code &&
+      isPassedOver(code) &&
+      comparePositions(parsePosition(stop.position), this.#state.position) === 'equal'
+    );
+  }
+
+  #isPast(position: Position): boolean {
+    const stop = this.#acknowledged;
+    return stop !== undefined && comparePositions(parsePosition(stop.position), position) !== 'equal';
+  }
+
+  /** An acknowledged stop is kept until the target is past it: whoever goes on may pass it, too. */
+  #passedStop(): Statement[] {
+    return this.#isPast(this.#state.position) ? [clearStop(this.#options.key)] : [];
   }
 
   async #handleCommit(tx: Transaction, position: Position): Promise<void> {
@@ -340,7 +441,7 @@ export class Stream {
     this.#heartbeats.push(...tx.heartbeats);
     if (tx.open) {
       await this.#settle();
-      await this.#commitBatch([], 0, tx.open);
+      await this.#commitBatch([], 0, { ...tx.open, before: tx.before });
     } else if (tx.frame) await this.#finishLarge(tx, tx.frame);
     else if (tx.pending.length > 0) {
       for (const each of tx.pending) this.#gather(each);
@@ -352,7 +453,13 @@ export class Stream {
 
   #gather(each: RowChange | Statement): void {
     if ('kind' in each) this.#builder.add(each);
-    else this.#extra.push(each);
+    // Quarantined rows are in a table of their own; a backfill's rows keep their place among the stream's.
+    else if (each.table === 'banyan_quarantine') this.#extra.push(each);
+    else this.#ready.push(...this.#builder.take(), each);
+  }
+
+  #takeStatements(): Statement[] {
+    return [...this.#ready.splice(0), ...this.#builder.take(), ...this.#extra.splice(0)];
   }
 
   /** Heartbeats count once everything before them is on the target. */
@@ -369,9 +476,8 @@ export class Stream {
     if (this.#tx || this.#transactions > 0) return;
     await this.#settle();
     const retried = this.#quarantine.size > 0 && this.#isApplying() ? await this.#retryQuarantined() : [];
-    const isMoved = printPosition(this.#state.position) !== printPosition(this.#committed.position);
     this.#savedAt = performance.now();
-    if (isMoved || this.#tripwires.size > 0 || retried.length > 0)
+    if (this.#isMoved() || this.#tripwires.size > 0 || retried.length > 0)
       await this.#commitBatch([...retried, ...this.#tripwires.take()], retried.length);
   }
 
@@ -380,7 +486,7 @@ export class Stream {
     for (const { table, row } of await this.#quarantine.toRetry(this.#sql))
       for (const mapping of this.#options.mappings.get(table) ?? [])
         putRow(mapping, row, this.#quarantine, (change) => this.#gather(change));
-    return [...this.#builder.take(), ...this.#extra.splice(0)];
+    return this.#takeStatements();
   }
 
   async #settle(): Promise<void> {
@@ -392,7 +498,7 @@ export class Stream {
   async #flush(): Promise<void> {
     await this.#settle();
     if (this.#transactions === 0) return;
-    const statements = [...this.#builder.take(), ...this.#extra.splice(0), ...this.#tripwires.take()];
+    const statements = [...this.#takeStatements(), ...this.#tripwires.take()];
     const heartbeats = this.#heartbeats.splice(0);
     const rows = this.#rows;
     this.#transactions = 0;
@@ -415,33 +521,38 @@ export class Stream {
       const frame = new Frame(this.#sql, this.#options.key);
       // The position after it is not known yet: it is set in the same transaction, at the end.
       await frame.begin(this.#committed, {
-        check: this.#check(),
+        check: this.#check(this.#state),
         state: { ...this.#committed, seq: this.#committed.seq + 1n },
       });
       tx.frame = frame;
     }
     for (const each of tx.pending.splice(0)) this.#gather(each);
-    await tx.frame.write([...this.#builder.take(), ...this.#extra.splice(0)]);
+    tx.pendingChars = 0;
+    await tx.frame.write(this.#takeStatements());
   }
 
   async #finishLarge(tx: Transaction, frame: Frame): Promise<void> {
     await this.#writeLarge(tx);
     const state = { ...this.#state, seq: this.#committed.seq + 1n };
+    await frame.write(this.#passedStop());
     await frame.finish(state);
     await frame.commit();
     this.#landed(state, tx.rows);
   }
 
-  #check(): Commit['check'] {
-    return this.#options.kind === 'tables' && this.#committed.owner === this.#options.key.source
-      ? 'apply'
-      : 'position';
+  /** What the target's fence must say for rows that the stream has read in this state. */
+  #check({ owner, epoch }: StreamState): Commit['check'] {
+    return this.#options.kind === 'tables' && owner === this.#options.key.source ? { epoch } : 'position';
   }
 
   #landed(state: StreamState, rows: number, statements: readonly Statement[] = []): void {
     this.#committed = state;
     this.#savedAt = performance.now();
-    for (const { landed } of statements) landed?.();
+    if (this.#isPast(state.position)) this.#acknowledged = undefined;
+    for (const { landed, load } of statements) {
+      landed?.();
+      load?.release();
+    }
     this.#options.onCommitted(state, rows);
   }
 
@@ -449,16 +560,18 @@ export class Stream {
   async #commitBatch(
     statements: readonly Statement[],
     rows: number,
-    open?: { owner: Side; epoch: bigint },
+    open?: { owner: Side; epoch: bigint; before: StreamState },
   ): Promise<void> {
     const before = this.#committed;
     const state = { ...this.#state, seq: before.seq + 1n };
-    const check = rows > 0 || open ? this.#check() : 'position';
+    const all = [...statements, ...this.#passedStop()];
+    // An opening belongs to the epoch that it ends.
+    const check = statements.length > 0 || open ? this.#check(open?.before ?? state) : 'position';
     for (let tries = 1; ; tries++) {
       const frame = new Frame(this.#sql, this.#options.key);
       try {
         await frame.begin(before, { check, state, ...(open ? { open } : {}) });
-        await frame.write(statements);
+        await frame.write(all);
         if (open) await frame.open(open);
         await frame.commit();
         return this.#landed(state, rows, statements);
@@ -483,11 +596,26 @@ export class Stream {
 
   /** The answer to a COMMIT may be lost: the row says whether it happened. @returns whether it did */
   async #reconnectedAfter(state: StreamState): Promise<boolean> {
+    const { key } = this.#options;
     this.#sql.destroy();
-    await this.#connect();
-    const { seq } = await readStreamState(this.#sql, this.#options.key);
-    return seq === state.seq;
+    this.#sql = await this.#connect();
+    this.#session = await takeBack(this.#sql, key, this.#session);
+    const { seq, position } = await readStreamState(this.#sql, key);
+    return seq === state.seq && printPosition(position) === printPosition(state.position);
   }
+}
+
+/** About how much memory a row image takes, in characters. */
+function weigh(image: RowImage | null): number {
+  let chars = 0;
+  for (const value of image ?? [])
+    chars +=
+      typeof value === 'object' && value !== null
+        ? 2 * value.length
+        : typeof value === 'string'
+          ? value.length + 4
+          : 8;
+  return chars;
 }
 
 async function settledWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {

@@ -9,7 +9,7 @@ export type TableFacts = {
   readonly primaryKey: readonly string[];
   /** In order; generated ones apart. */
   readonly columns: readonly string[];
-  /** Each column's full type, for comparison. */
+  /** Each column's full type (`bigint(20) unsigned NO`), for comparison. */
   readonly types: ReadonlyMap<string, string>;
   /** Unique indexes besides the primary key: an upsert could hit another row through them. */
   readonly otherUniqueKeys: readonly string[];

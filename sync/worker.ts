@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from 'mysql2';
 import type { Connection } from 'mysql2/promise';
 import type { Logger } from 'pino';
+import { isIdentity } from '../acl/identity.ts';
 import type { RowTranslator } from '../acl/translator.ts';
 import type { BanyanConfig, Capability, Side } from '../capability/capability.ts';
 import { Backfill } from './backfill.ts';
@@ -16,10 +17,11 @@ import { Heartbeats } from './heartbeat.ts';
 import { releaseLease, renewMs, takeLease } from './lease.ts';
 import { mappingsFrom, type TableMapping } from './mapping.ts';
 import { type Position, printPosition } from './position.ts';
+import { membersIn } from './source-columns.ts';
 import type { WriteRules } from './statements.ts';
-import { clearStop, readStop, recordStop, type Stop } from './stops.ts';
+import { readStop, recordStop, type Stop } from './stops.ts';
 import { Stream } from './stream.ts';
-import { readTableFacts, resolveTranslators } from './target-tables.ts';
+import { readTableFacts, resolveTranslators, type TableFacts } from './target-tables.ts';
 
 export type WorkerOptions = {
   readonly config: BanyanConfig;
@@ -170,6 +172,9 @@ async function holdLease(
   if (failed?.status === 'rejected' && !signal.aborted) throw failed.reason;
 }
 
+const identitiesOf = ({ tables }: Capability): ReadonlySet<string> =>
+  new Set(tables.filter(isIdentity).map(({ identity }) => identity));
+
 /** The streams of a capability: one in each direction, and that of its reference tables. */
 async function plan({ config, connect }: WorkerOptions, capability: Capability): Promise<StreamPlan[]> {
   const [legacy, service] = await Promise.all([connect('legacy', 'apply'), connect('service', 'apply')]);
@@ -183,6 +188,7 @@ async function plan({ config, connect }: WorkerOptions, capability: Capability):
         { sql: service, schema: schemas.service },
       );
     const tables = await resolve(capability.tables);
+    const identities = identitiesOf(capability);
     const make = (
       source: Side,
       kind: StreamPlan['kind'],
@@ -191,7 +197,7 @@ async function plan({ config, connect }: WorkerOptions, capability: Capability):
       key: { capability: kind === 'tables' ? capability.name : referencesOf(capability.name), source },
       kind,
       capability,
-      mappings: mappingsFrom(source, translators),
+      mappings: mappingsFrom(source, translators, identities),
       sourceSchema: schemas[source],
       targetSchema: schemas[otherSide(source)],
     });
@@ -205,7 +211,16 @@ async function plan({ config, connect }: WorkerOptions, capability: Capability):
   }
 }
 
-async function writeRules(sql: Connection, { mappings, targetSchema }: StreamPlan): Promise<WriteRules> {
+async function planAgain(options: WorkerOptions, known: StreamPlan): Promise<StreamPlan> {
+  const plans = await plan(options, known.capability);
+  const { capability, source } = known.key;
+  return plans.find(({ key }) => key.capability === capability && key.source === source) ?? known;
+}
+
+async function writeRules(
+  sql: Connection,
+  { mappings, targetSchema, capability }: StreamPlan,
+): Promise<WriteRules> {
   const targets = new Set(
     [...mappings.values()].flat().flatMap((mapping) => mapping.targets.map(({ table }) => table)),
   );
@@ -213,12 +228,31 @@ async function writeRules(sql: Connection, { mappings, targetSchema }: StreamPla
   const plain = new Set(
     facts.filter(({ otherUniqueKeys }) => otherUniqueKeys.length === 0).map(({ table }) => table),
   );
+  const numbers = new Map(
+    facts.map((each) => [each.table, new Set(columnsOf(each, (type) => /^(bigint|decimal)/.test(type)))]),
+  );
+  // Only where both sides have the same type is every value of the source one of the target.
+  const identities = identitiesOf(capability);
+  const zeroEnums = new Map(
+    facts
+      .filter(({ table }) => identities.has(table))
+      .map((each) => [
+        each.table,
+        columnsOf(each, (type) => type.startsWith('enum(') && !membersIn(type).includes('')),
+      ]),
+  );
   return {
     schema: targetSchema,
     isPlain: (table) => plain.has(table),
     keepOrder: facts.some(({ hasForeignKey }) => hasForeignKey),
+    isNumber: (table, column) => numbers.get(table)?.has(column) ?? false,
+    zeroEnums: (table) => zeroEnums.get(table) ?? [],
   };
 }
+
+/** Columns of a table whose type has this form. */
+const columnsOf = ({ types }: TableFacts, is: (type: string) => boolean): string[] =>
+  [...types].filter(([, type]) => is(type)).map(([name]) => name);
 
 /** Runs one stream; where it stops for somebody to look, it waits for the acknowledgement. */
 async function keepStreaming(
@@ -229,6 +263,7 @@ async function keepStreaming(
   signal: AbortSignal,
 ): Promise<void> {
   const { key } = plan;
+  let current = plan;
   let stream: Stream | undefined;
   const report: StreamReport = {
     capability: key.capability,
@@ -247,7 +282,9 @@ async function keepStreaming(
       const acknowledged = await waitWhileStopped(target, key, report, signal);
       if (signal.aborted) return;
       try {
-        await runStream(options, plan, beats, report, acknowledged, signal, (running) => {
+        // What was mended may be a table's columns.
+        if (acknowledged) current = await planAgain(options, plan);
+        await runStream(options, current, beats, report, acknowledged, signal, (running) => {
           stream = running;
         });
       } catch (error) {
@@ -268,6 +305,13 @@ async function keepStreaming(
 
 /** What somebody must mend; undefined for what may pass by itself. */
 function stopFor(error: unknown): SyncError | undefined {
+  if (error instanceof BinlogError && error.code === 'row-image-incomplete')
+    return new SyncError(
+      'incomplete-image',
+      error.message,
+      `${error.hint}; bring the target to what the source has, then acknowledge: that transaction is passed over`,
+      error,
+    );
   if (error instanceof BinlogError)
     return error.code === 'unreachable'
       ? undefined
@@ -289,7 +333,6 @@ async function waitWhileStopped(
     report.stop = stop?.message;
     if (!stop) return undefined;
     if (stop.acknowledgedBy !== null) {
-      await clearStop(sql, key);
       report.stop = undefined;
       return stop;
     }
@@ -344,7 +387,7 @@ async function runStream(
       mappings,
       rules,
       connectTarget: () => options.connect(otherSide(key.source), 'apply'),
-      openSource: (from) => openSource(options, plan, from),
+      openSource: (from, rows) => openSource(options, plan, from, rows),
       ...(backfill ? { companion: backfill } : {}),
       ...(acknowledged ? { acknowledged } : {}),
       onCommitted: (state: StreamState, rows) => {
@@ -374,6 +417,7 @@ function openSource(
   { connection, log }: WorkerOptions,
   { key, mappings, sourceSchema }: StreamPlan,
   from: Position,
+  rows: 'all' | 'none',
 ) {
   return openBinlog({
     connection: connection(key.source, 'read'),
@@ -381,7 +425,11 @@ function openSource(
     serverId: randomInt(2 ** 31, 2 ** 32 - 1),
     from,
     tables: (schema, table) =>
-      schema === 'banyan' ? ownTables.has(table) : schema === sourceSchema && mappings.has(table),
+      rows === 'none'
+        ? false
+        : schema === 'banyan'
+          ? ownTables.has(table)
+          : schema === sourceSchema && mappings.has(table),
     heartbeatMs: 1_000,
     onReconnect: ({ cause }) =>
       log.warn(

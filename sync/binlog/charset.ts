@@ -49,6 +49,9 @@ function singleByte(table: Uint16Array): Decode {
   };
 }
 
+const isEuckrTrail = (byte: number) =>
+  (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x81 && byte <= 0xfe);
+
 const decodeEuckr: Decode = (buffer, from, to) => {
   if (endOfAscii(buffer, from, to) === to) return buffer.toString('latin1', from, to);
   const units = euckrUnits();
@@ -56,9 +59,12 @@ const decodeEuckr: Decode = (buffer, from, to) => {
   let put = 0;
   for (let at = from; at < to; ) {
     const lead = buffer[at++] ?? 0;
+    const trail = at < to ? (buffer[at] ?? 0) : 0;
     let unit = lead;
-    if (lead >= 0x80)
-      unit = at < to ? units[((lead & 0x7f) << 8) | (buffer[at++] ?? 0)] || unknownUnit : unknownUnit;
+    if (lead >= 0x80) {
+      unit = units[((lead & 0x7f) << 8) | trail] || unknownUnit;
+      if (unit !== unknownUnit || (lead !== 0x80 && lead !== 0xff && isEuckrTrail(trail))) at++;
+    }
     out[put++] = unit;
   }
   return textOfRoom(put);

@@ -1,12 +1,11 @@
 // One reader per column, made once per table map from its type and metadata; what it returns is documented in
 // docs/binlog.md ("Values").
-import { inflateRawSync, inflateSync } from 'node:zlib';
 import { type Decode, decoderOf } from './charset.ts';
 import type { Cursor } from './cursor.ts';
 import { decimalReader } from './decimal.ts';
 import { BinlogError, corrupt } from './errors.ts';
 import { printJson } from './json.ts';
-import { inetReader, uuidReader } from './mariadb-types.ts';
+import { compressedReader, inetReader, uuidReader } from './mariadb-types.ts';
 import { oldTemporalReader, readDate, readYear, type TemporalKind, temporalReader } from './temporal.ts';
 
 /** A column's value: see docs/binlog.md. */
@@ -139,40 +138,6 @@ function fixedBytes(length: number): ReadValue {
   };
 }
 
-/** MariaDB's COMPRESSED columns: a byte that says how, the length that comes out, zlib without its wrapping. */
-function compressed(prefixBytes: number, decode: Decode | undefined): ReadValue {
-  const text =
-    decode ?? ((buffer: Buffer, from: number, to: number) => Buffer.from(buffer.subarray(from, to)));
-  return (cursor) => {
-    const stored = cursor.bytes(cursor.uint(prefixBytes));
-    const method = stored[0];
-    if (method === undefined) return text(stored, 0, 0);
-    if (method === 0) return text(stored, 1, stored.length);
-    const lengthBytes = method & 7;
-    if (method >> 4 !== 8 || lengthBytes === 0 || lengthBytes > 4)
-      throw corrupt(`a compressed column of method 0x${method.toString(16)}`);
-    const whole = inflated(stored, lengthBytes, (method & 8) === 0);
-    return text(whole, 0, whole.length);
-  };
-}
-
-function inflated(stored: Buffer, lengthBytes: number, wrapped: boolean): Buffer {
-  const length = stored.readUIntBE(1, lengthBytes);
-  const whole = inflate(stored.subarray(1 + lengthBytes), length, wrapped);
-  if (whole.length !== length) throw corrupt('a compressed column of another length than it says');
-  return whole;
-}
-
-function inflate(data: Buffer, length: number, wrapped: boolean): Buffer {
-  try {
-    return wrapped
-      ? inflateSync(data, { maxOutputLength: length })
-      : inflateRawSync(data, { maxOutputLength: length });
-  } catch (cause) {
-    throw corrupt('a compressed column that does not inflate', cause);
-  }
-}
-
 function enumReader(bytes: number, members: readonly string[]): ReadValue {
   return (cursor) => {
     const index = bytes === 1 ? cursor.u8() : cursor.u16();
@@ -256,7 +221,7 @@ export function readerOf(column: ColumnFacts): ReadValue {
     case columnType.varString:
       return sized(length > 255 ? 2 : 1, decode);
     case columnType.varcharCompressed:
-      return compressed(length > 255 ? 2 : 1, decode);
+      return compressedReader(length > 255 ? 2 : 1, decode);
     case columnType.string:
       if (column.catalogType === 'uuid') return uuidReader;
       if (column.catalogType === 'inet4' || column.catalogType === 'inet6') return inetReader(length);
@@ -265,7 +230,7 @@ export function readerOf(column: ColumnFacts): ReadValue {
     case columnType.vector:
       return sized(length, decode);
     case columnType.blobCompressed:
-      return compressed(length, decode);
+      return compressedReader(length, decode);
     case columnType.geometry:
     case columnType.typedArray:
       return sized(length, undefined);

@@ -1,10 +1,11 @@
 // COM_BINLOG_DUMP on a mysql2 connection: the packets as raw events, in a queue whose bytes are bounded. A full
 // queue pauses the socket; the server then waits (its net_write_timeout was set for that, see session.ts).
 import type { Connection } from 'mysql2';
-import { type FileOffset, MysqlGtidSet } from '../position.ts';
+import type { FileOffset } from '../position.ts';
 import { BinlogError } from './errors.ts';
-import type { EventSource } from './events.ts';
+import { type Dump, EventQueue, type ServerError } from './event-queue.ts';
 import { writeGtidSet } from './gtid.ts';
+import { MysqlGtidSet } from './gtid-sets.ts';
 
 export type DumpStart =
   /** MariaDB's GTIDs are told in a session variable before. */
@@ -89,9 +90,6 @@ const okMarker = 0x00;
 const eofMarker = 0xfe;
 const errorMarker = 0xff;
 
-/** Code and message of an error packet. */
-export type ServerError = { readonly errno: number; readonly message: string };
-
 function serverError(payload: Buffer): ServerError {
   const text = payload.toString('utf8', 3);
   return { errno: payload.readUInt16LE(1), message: text.startsWith('#') ? text.slice(6) : text };
@@ -120,95 +118,7 @@ function registerCommand(serverId: number, { onRegistered }: Commands): object {
   };
 }
 
-export type DumpEnd =
-  | { readonly by: 'server-error'; readonly error: ServerError }
-  /** The server ended the stream in an orderly way, which it does when it stops. */
-  | { readonly by: 'eof' }
-  | { readonly by: 'connection'; readonly cause: unknown };
-
-export type Dump = EventSource & {
-  /** Set once the stream has ended, and all that came before was taken. */
-  readonly end: DumpEnd | undefined;
-  /** Bytes received and not yet taken. */
-  readonly queuedBytes: number;
-  /** Milliseconds, by performance.now(), of the last packet. */
-  readonly lastPacketAt: number;
-  isPaused(): boolean;
-  close(end: DumpEnd): void;
-};
-
-class Queue implements Dump {
-  readonly #connection: Connection;
-  readonly #bytesMax: number;
-  #events: Buffer[] = [];
-  #next = 0;
-  #end: DumpEnd | undefined;
-  #wake: (() => void) | undefined;
-  #paused = false;
-  queuedBytes = 0;
-  lastPacketAt = performance.now();
-
-  constructor(connection: Connection, bytesMax: number) {
-    this.#connection = connection;
-    this.#bytesMax = bytesMax;
-  }
-
-  get end(): DumpEnd | undefined {
-    return this.#next < this.#events.length ? undefined : this.#end;
-  }
-
-  isPaused(): boolean {
-    return this.#paused;
-  }
-
-  push(event: Buffer): void {
-    this.#events.push(event);
-    this.queuedBytes += event.length;
-    if (!this.#paused && this.queuedBytes >= this.#bytesMax) {
-      this.#paused = true;
-      this.#connection.pause();
-    }
-    this.#notify();
-  }
-
-  close(end: DumpEnd): void {
-    this.#end ??= end;
-    this.#notify();
-  }
-
-  #notify(): void {
-    this.#wake?.();
-    this.#wake = undefined;
-  }
-
-  take(): Buffer | undefined {
-    const event = this.#events[this.#next];
-    if (!event) return undefined;
-    this.#next++;
-    if (this.#next === this.#events.length) {
-      this.#events = [];
-      this.#next = 0;
-    }
-    this.queuedBytes -= event.length;
-    if (this.#paused && this.queuedBytes <= this.#bytesMax / 2 && !this.#end) {
-      this.#paused = false;
-      this.lastPacketAt = performance.now();
-      this.#connection.resume();
-    }
-    return event;
-  }
-
-  async wait(): Promise<boolean> {
-    if (this.#next < this.#events.length) return true;
-    if (this.#end) return false;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
-    return this.#next < this.#events.length;
-  }
-}
-
-function dumpCommand(payload: Buffer, queue: Queue): object {
+function dumpCommand(payload: Buffer, queue: EventQueue): object {
   let sent = false;
   return {
     execute(packet: Packet | undefined, wire: Wire): boolean {
@@ -219,7 +129,6 @@ function dumpCommand(payload: Buffer, queue: Queue): object {
         return false;
       }
       if (!packet) return false;
-      queue.lastPacketAt = performance.now();
       const bytes = packet.buffer.subarray(packet.start + 4, packet.end);
       const marker = bytes[0];
       if (marker === okMarker) queue.push(bytes.subarray(1));
@@ -253,7 +162,7 @@ export async function startDump(
       : start.by === 'file'
         ? dumpFromFile(serverId, start.at.file, start.at.offset)
         : dumpFromFile(serverId, '', firstOffset);
-  const queue = new Queue(connection, queueBytesMax);
+  const queue = new EventQueue(connection, queueBytesMax);
   connection.on('error', (cause) => queue.close({ by: 'connection', cause }));
   connection.on('end', () =>
     queue.close({ by: 'connection', cause: new Error('the server closed the connection') }),

@@ -140,14 +140,20 @@ function formatOf(event: BinlogEvent): Format {
  */
 export class Unframer {
   format: Format | undefined;
+  /** The format description says that there are no checksums, and has a wrong one itself. */
+  #isDoubtful = false;
 
   /** @throws BinlogError when the checksum is wrong, or the bytes are no event */
   unframe(raw: Buffer): BinlogEvent {
     const event = readFrame(raw);
     if (event.type === eventType.formatDescription) {
       this.format = formatOf(event);
-      if (this.format.checksum) this.#checkFormat(raw, event);
+      this.#checkFormat(raw, event, this.format);
       return event;
+    }
+    if (this.#isDoubtful) {
+      if (checksumFits(raw)) throw mismatch(event);
+      this.#isDoubtful = false;
     }
     // A rotate that the server makes up for the connection is not from the file that the last format
     // description is of: it has a checksum or none by what the session asked for.
@@ -159,12 +165,17 @@ export class Unframer {
     return event;
   }
 
-  /** The flag "in use" is set while a file is open and is not in the sum. */
-  #checkFormat(raw: Buffer, event: BinlogEvent): void {
+  /**
+   * Format descriptions are summed always, except one that a server without checksums changed for a start in
+   * mid-file (its end offset is then 0). Whether that is what it is shows in the event after it: the flag "in
+   * use", which is set while a file is open, is not in the sum.
+   */
+  #checkFormat(raw: Buffer, event: BinlogEvent, format: Format): void {
     const copy = Buffer.from(raw);
     copy.writeUInt16LE(event.flags & ~inUseFlag, 17);
-    // A server that starts a replica in mid-file gives the description with another end offset.
-    if (!checksumFits(raw) && !checksumFits(copy)) throw mismatch(event);
+    if (checksumFits(raw) || checksumFits(copy)) return;
+    if (format.checksum || event.endOffset !== 0) throw mismatch(event);
+    this.#isDoubtful = true;
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Change } from './change.ts';
 import { unpackMariadb, unpackPayload } from './decompress.ts';
 import { BinlogError, corrupt } from './errors.ts';
-import { type BinlogEvent, eventType, type Format, Unframer } from './event.ts';
+import { type BinlogEvent, eventType, type Format, nameOfType, Unframer } from './event.ts';
 import type { Transactions } from './transactions.ts';
 
 /** Raw events, pulled: `take` gives what is there, `wait` waits for more and is false at the end. */
@@ -45,7 +45,9 @@ export async function* readChanges(source: EventSource, transactions: Transactio
       const event = unframer.unframe(raw);
       const { format } = unframer;
       if (!format) {
-        if (event.type === eventType.rotate) yield* await transactions.take(event, noFormat);
+        if (event.type !== eventType.rotate)
+          throw corrupt(`${nameOfType(event.type)} before any format description`);
+        yield* await transactions.take(event, noFormat);
         continue;
       }
       if (event.type === eventType.transactionPayload)

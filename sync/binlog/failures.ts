@@ -2,8 +2,8 @@
 
 import type { Position } from '../position.ts';
 import { printPosition } from '../position.ts';
-import type { DumpEnd, ServerError } from './dump.ts';
 import { BinlogError } from './errors.ts';
+import type { DumpEnd, ServerError } from './event-queue.ts';
 
 export type Failure =
   | { readonly retry: true; readonly cause: unknown }

@@ -1,24 +1,36 @@
 // The events that name a transaction, in both dialects, and MySQL's encoding of a set of them.
-import { type MariadbGtid, type MysqlGtid, MysqlGtidSet } from '../position.ts';
+
 import { Cursor } from './cursor.ts';
 import { BinlogError, corrupt } from './errors.ts';
+import { type MariadbGtid, type MysqlGtid, MysqlGtidSet } from './gtid-sets.ts';
 
 export type MariadbGtidEvent = {
   readonly gtid: Omit<MariadbGtid, 'server'>;
   /** One statement without a COMMIT after it. */
   readonly isStandalone: boolean;
+  /** Set when the transaction ends by XA PREPARE; in the words of XA COMMIT. */
+  readonly preparedXid: string | undefined;
   /** Of an ALTER TABLE in two phases (binlog_alter_two_phase). */
   readonly alter: 'start' | 'commit' | 'rollback' | undefined;
 };
 
 const standaloneFlag = 1;
 const groupCommitFlag = 2;
-const xaFlags = 64 | 128;
+const preparedXaFlag = 64;
+const completedXaFlag = 128;
 
 const extraMultiEngine = 1;
 const extraStartAlter = 2;
 const extraCommitAlter = 4;
 const extraRollbackAlter = 8;
+
+/** As the server writes it in its own XA statements, in lower case: `x'6162',x'',1`. */
+function readXid(cursor: Cursor): string {
+  const format = cursor.u32();
+  const [globalBytes, branchBytes] = [cursor.u8(), cursor.u8()];
+  const hex = (bytes: number) => `x'${cursor.bytes(bytes).toString('hex')}'`;
+  return `${hex(globalBytes)},${hex(branchBytes)},${format}`;
+}
 
 export function readMariadbGtid(body: Buffer): MariadbGtidEvent {
   const cursor = new Cursor(body);
@@ -27,16 +39,14 @@ export function readMariadbGtid(body: Buffer): MariadbGtidEvent {
   const domain = cursor.u32();
   const flags = cursor.u8();
   if (flags & groupCommitFlag) cursor.take(8);
-  if (flags & xaFlags) {
-    cursor.take(4);
-    cursor.take(cursor.u8() + cursor.u8());
-  }
+  const xid = flags & (preparedXaFlag | completedXaFlag) ? readXid(cursor) : undefined;
   // What is short is padded with zeros to 19 bytes, so there may be flags that say nothing.
   const extra = cursor.left > 0 ? cursor.u8() : 0;
   if (extra & extraMultiEngine) cursor.take(1);
   return {
     gtid: { domain, sequence },
     isStandalone: (flags & standaloneFlag) !== 0,
+    preparedXid: flags & preparedXaFlag ? xid : undefined,
     alter:
       extra & extraStartAlter
         ? 'start'

@@ -1,5 +1,7 @@
-// MariaDB's UUID, INET4 and INET6 as SELECT prints them. In the binlog they are BINARY(16) and BINARY(4), so
-// their names come from the server's catalog.
+// MariaDB's own columns: COMPRESSED ones, and UUID, INET4 and INET6 as SELECT prints them. In the binlog these are
+// BINARY(16) and BINARY(4), so their names come from the server's catalog.
+import { inflateRawSync, inflateSync } from 'node:zlib';
+import type { Decode } from './charset.ts';
 import type { Cursor } from './cursor.ts';
 import { corrupt } from './errors.ts';
 
@@ -43,4 +45,41 @@ function colons(bytes: Buffer): string {
 export function inetReader(length: number): (cursor: Cursor) => string {
   if (length === 4) return (cursor) => dotted(fixed(cursor, 4));
   return (cursor) => colons(fixed(cursor, 16));
+}
+
+/** MariaDB's COMPRESSED columns: a byte that says how, the length that comes out, zlib without its wrapping. */
+export function compressedReader(
+  prefixBytes: number,
+  decode: Decode | undefined,
+): (cursor: Cursor) => string | Buffer {
+  const text =
+    decode ?? ((buffer: Buffer, from: number, to: number) => Buffer.from(buffer.subarray(from, to)));
+  return (cursor) => {
+    const stored = cursor.bytes(cursor.uint(prefixBytes));
+    const method = stored[0];
+    if (method === undefined) return text(stored, 0, 0);
+    if (method === 0) return text(stored, 1, stored.length);
+    const lengthBytes = method & 7;
+    if (method >> 4 !== 8 || lengthBytes === 0 || lengthBytes > 4)
+      throw corrupt(`a compressed column of method 0x${method.toString(16)}`);
+    const whole = inflated(stored, lengthBytes, (method & 8) === 0);
+    return text(whole, 0, whole.length);
+  };
+}
+
+function inflated(stored: Buffer, lengthBytes: number, wrapped: boolean): Buffer {
+  const length = stored.readUIntBE(1, lengthBytes);
+  const whole = inflate(stored.subarray(1 + lengthBytes), length, wrapped);
+  if (whole.length !== length) throw corrupt('a compressed column of another length than it says');
+  return whole;
+}
+
+function inflate(data: Buffer, length: number, wrapped: boolean): Buffer {
+  try {
+    return wrapped
+      ? inflateSync(data, { maxOutputLength: length })
+      : inflateRawSync(data, { maxOutputLength: length });
+  } catch (cause) {
+    throw corrupt('a compressed column that does not inflate', cause);
+  }
 }

@@ -1,16 +1,10 @@
 // Where the stream is: file and offset from the events' frames, GTIDs from the transactions that ended.
-import {
-  comparePositions,
-  type MariadbGtid,
-  MariadbGtidList,
-  type MysqlGtid,
-  MysqlGtidSet,
-  type Point,
-  type Position,
-} from '../position.ts';
+
+import { comparePositions, type Point, type Position } from '../position.ts';
 import { Cursor } from './cursor.ts';
 import { corrupt } from './errors.ts';
 import { artificialFlag, type BinlogEvent } from './event.ts';
+import { type MariadbGtid, MariadbGtidList, type MysqlGtid, MysqlGtidSet } from './gtid-sets.ts';
 
 export type Gtid =
   | { readonly dialect: 'mariadb'; readonly gtid: MariadbGtid }

@@ -1,11 +1,10 @@
 // The change stream of one server: connects, reads, and connects again from where it was.
-import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from 'mysql2';
 import type { Position } from '../position.ts';
 import type { Change } from './change.ts';
-import type { Dump } from './dump.ts';
 import { BinlogError } from './errors.ts';
+import type { Dump } from './event-queue.ts';
 import { readChanges } from './events.ts';
 import { connectFailure, dumpFailure, type Failure } from './failures.ts';
 import { askCatalog, openSession, type Session } from './session.ts';
@@ -13,7 +12,7 @@ import { Tables } from './tables.ts';
 import { Transactions } from './transactions.ts';
 
 export type BinlogOptions = {
-  /** mysql2's; needs REPLICATION SLAVE, for `now` REPLICATION CLIENT (MariaDB: BINLOG MONITOR). */
+  /** mysql2's; needs REPLICATION SLAVE and REPLICATION CLIENT (MariaDB: BINLOG MONITOR). */
   readonly connection: ConnectionOptions;
   /** A number that no other replica, and no other reader, of this server has: the server drops the older one. */
   readonly serverId: number;
@@ -27,6 +26,11 @@ export type BinlogOptions = {
   /** Rows of prepared XA transactions beyond this go to a file. */
   readonly heldBytesMax?: number;
   readonly connectMsMax?: number;
+  /**
+   * A connection that gives not a byte for so long, while it is not paused here, counts as lost. At least a few
+   * heartbeats, and what the server needs to read its largest event from disk.
+   */
+  readonly silentMsMax?: number;
   /** Waiting times between attempts grow from the first to this. */
   readonly backoffMsMax?: number;
   /** Gives up, with `unreachable`, when no attempt succeeded for so long; never when left out. */
@@ -51,8 +55,13 @@ export type BinlogReader = {
 };
 
 const backoffMsMin = 50;
-/** Heartbeats that may be missed before the connection counts as lost. */
-const heartbeatsMissedMax = 4;
+
+/**
+ * MySQL tells replicas apart by their UUID, MariaDB by their number. One made of the number lets MySQL too end
+ * what this reader left behind, and lets a second reader with the same number be found out.
+ */
+const replicaUuid = (serverId: number) =>
+  `ba27a900-0000-4000-8000-${serverId.toString(16).padStart(12, '0')}`;
 
 type Settings = Required<Omit<BinlogOptions, 'from' | 'giveUpMs' | 'onReconnect' | 'tables'>> &
   Pick<BinlogOptions, 'giveUpMs' | 'onReconnect' | 'tables'> & { readonly replicaUuid: string };
@@ -147,14 +156,23 @@ class Stream {
     this.#settings.onReconnect?.({ cause: failure.cause, from: this.#position });
   }
 
-  /** A connection that is silent for several heartbeats is dead, unless it is paused here. */
+  /** Bytes, not events: a large event is on its way for long. */
   #watch(dump: Dump, session: Session): NodeJS.Timeout {
-    const { heartbeatMs } = this.#settings;
-    const silentMsMax = heartbeatMs * heartbeatsMissedMax;
+    const { heartbeatMs, silentMsMax } = this.#settings;
+    let seenBytes = -1;
+    let seenAt = performance.now();
     return setInterval(() => {
-      if (dump.isPaused() || performance.now() - dump.lastPacketAt < silentMsMax) return;
-      dump.close({ by: 'connection', cause: new Error(`no heartbeat for ${silentMsMax} ms`) });
-      session.close();
+      const bytes = dump.receivedBytes();
+      if (dump.isPaused() || bytes !== seenBytes) {
+        seenBytes = bytes;
+        seenAt = performance.now();
+      } else if (performance.now() - seenAt > silentMsMax) {
+        dump.close({
+          by: 'connection',
+          cause: new Error(`no byte, not even a heartbeat, for ${silentMsMax} ms`),
+        });
+        session.close();
+      }
     }, heartbeatMs);
   }
 
@@ -188,14 +206,6 @@ class Stream {
   }
 }
 
-/** MariaDB can name the GTIDs of a file's offset, so that such a position becomes a whole one. */
-async function complete(session: Session, from: Position): Promise<Position> {
-  if (session.dialect !== 'mariadb' || from.gtid !== undefined || !from.at || from.restart) return from;
-  const { file, offset } = from.at;
-  const [known] = await session.query(`SELECT BINLOG_GTID_POS(?, ${offset}) AS gtid`, [file]);
-  return known?.gtid === null || known?.gtid === undefined ? from : { ...from, gtid: String(known.gtid) };
-}
-
 /**
  * Connects, and finds out where to start; events flow once `events` is iterated.
  * @throws BinlogError when the first connection fails, whatever the reason
@@ -207,14 +217,15 @@ export async function openBinlog(options: BinlogOptions): Promise<BinlogReader> 
     queueBytesMax: options.queueBytesMax ?? 4 * 1024 * 1024,
     heldBytesMax: options.heldBytesMax ?? 8 * 1024 * 1024,
     connectMsMax: options.connectMsMax ?? 10_000,
+    silentMsMax: options.silentMsMax ?? Math.max(10_000, 4 * (options.heartbeatMs ?? 1_000)),
     backoffMsMax: options.backoffMsMax ?? 5_000,
-    replicaUuid: randomUUID(),
+    replicaUuid: replicaUuid(options.serverId),
   };
   const asked: Position = options.from === 'now' ? { gtid: undefined, at: undefined } : options.from;
   let session: Session | undefined;
   try {
     session = await openSession(settings);
-    const from = options.from === 'now' ? await session.now() : await complete(session, asked);
+    const from = options.from === 'now' ? await session.now() : await session.complete(asked);
     const stream = new Stream(settings, session, from);
     return {
       from,

@@ -1,8 +1,11 @@
 // The connection of one dump: which server it is, what the session asks of it, and where to start.
+import { Socket } from 'node:net';
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
-import type { Position } from '../position.ts';
-import { type Dump, type DumpStart, startDump } from './dump.ts';
+import { type FileOffset, type Point, type Position, printPosition } from '../position.ts';
+import { type DumpStart, startDump } from './dump.ts';
 import { BinlogError } from './errors.ts';
+import type { Dump } from './event-queue.ts';
+import { MariadbGtidList, MysqlGtidSet } from './gtid-sets.ts';
 import type { CatalogColumn, CatalogColumns, Collations } from './table-map.ts';
 
 export type Dialect = 'mariadb' | 'mysql';
@@ -22,12 +25,23 @@ export type Session = {
   readonly dialect: Dialect;
   readonly serverVersion: string;
   readonly collations: Collations;
-  query(sql: string, values?: readonly string[]): Promise<RowDataPacket[]>;
+  /** The same position with the GTIDs that belong to its file and offset, where the server can tell them. */
+  complete(from: Position): Promise<Position>;
   /** The position after everything written so far. */
   now(): Promise<Position>;
   dump(from: Position): Promise<Dump>;
   close(): void;
 };
+
+/**
+ * The driver's destroy() only says goodbye: a server that is dumping its binlog does not listen, and would go on
+ * sending heartbeats to a socket that keeps the process alive.
+ */
+function hangUp(connection: Connection): void {
+  const stream: unknown = Reflect.get(connection, 'stream');
+  connection.destroy();
+  if (stream instanceof Socket) stream.destroy();
+}
 
 /** How long the server may wait for a reader that has paused the socket. */
 const pauseSecondsMax = 31_536_000;
@@ -99,6 +113,44 @@ async function start(connection: Connection, dialect: Dialect, from: Position): 
   );
 }
 
+/** MariaDB's word on which transactions came before a place in its files; undefined when it has no such place. */
+async function gtidAt(connection: Connection, { file, offset }: FileOffset): Promise<string | undefined> {
+  const [known] = await rowsOf(connection, `SELECT BINLOG_GTID_POS(?, ${offset}) AS gtid`, [file]);
+  // The server lists domains in an order of its own.
+  return typeof known?.gtid === 'string' ? MariadbGtidList.parse(known.gtid).toString() : undefined;
+}
+
+function ahead(from: Position, why: string): BinlogError {
+  return new BinlogError(
+    'position-ahead',
+    `the source's binlog is not the one of position ${printPosition(from)}: ${why}`,
+    'it is another server, or one that lost the end of its binlog: compare the tables before going on from a new position',
+  );
+}
+
+/**
+ * A server that lost its last transactions gives their GTIDs to others, and would then leave those out: nothing
+ * in the stream itself would show it. So the position is held against the server's files and GTIDs first.
+ */
+async function checkIsKnown(connection: Connection, dialect: Dialect, from: Position): Promise<void> {
+  const { gtid, at } = from;
+  if (gtid === undefined) return;
+  if (dialect === 'mysql') {
+    const [known] = await rowsOf(connection, 'SELECT GTID_SUBSET(?, @@gtid_executed) AS isKnown', [gtid]);
+    if (Number(known?.isKnown) !== 1) throw ahead(from, 'it has not all of these transactions');
+  }
+  if (!at) return;
+  const files = await rowsOf(connection, 'SHOW BINARY LOGS');
+  const size = files.find(({ Log_name }) => Log_name === at.file)?.File_size;
+  // Purged, or another server's name: by GTID it may still go on.
+  if (size === undefined) return;
+  if (at.offset > Number(size)) throw ahead(from, `${at.file} has ${size} bytes`);
+  if (dialect === 'mysql') return;
+  const there = await gtidAt(connection, at);
+  if (there !== undefined && there !== MariadbGtidList.parse(gtid).toString())
+    throw ahead(from, `at that place its transactions end with "${there}"`);
+}
+
 async function now(connection: Connection, dialect: Dialect, version: string): Promise<Position> {
   const [major = 0, minor = 0] = version.split('.').map(Number);
   const isNewWord = dialect === 'mysql' && (major > 8 || (major === 8 && minor >= 2));
@@ -112,10 +164,19 @@ async function now(connection: Connection, dialect: Dialect, version: string): P
   const at = { file: String(status.File), offset: Number(status.Position) };
   if (dialect === 'mysql') {
     const set = String(status.Executed_Gtid_Set ?? '').replaceAll(/\s/g, '');
-    return { gtid: set === '' ? undefined : set, at };
+    return { gtid: set === '' ? undefined : MysqlGtidSet.parse(set).toString(), at };
   }
-  const [known] = await rowsOf(connection, `SELECT BINLOG_GTID_POS(?, ${at.offset}) AS gtid`, [at.file]);
-  return { gtid: known?.gtid === null || known?.gtid === undefined ? undefined : String(known.gtid), at };
+  return { gtid: await gtidAt(connection, at), at };
+}
+
+async function complete(connection: Connection, dialect: Dialect, from: Position): Promise<Position> {
+  if (dialect !== 'mariadb') return from;
+  const whole = async ({ gtid, at }: Point): Promise<Point> => ({
+    gtid: gtid ?? (at && (await gtidAt(connection, at))),
+    at,
+  });
+  const point = await whole(from);
+  return from.restart ? { ...point, restart: await whole(from.restart) } : point;
 }
 
 /**
@@ -132,6 +193,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     dateStrings: true,
     multipleStatements: false,
   });
+  // A connection that is lost while nothing is asked of it says so here only; what is asked next fails then.
+  connection.on('error', () => undefined);
   try {
     await new Promise<void>((resolve, reject) =>
       connection.connect((error) => (error ? reject(error) : resolve())),
@@ -145,16 +208,14 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       dialect,
       serverVersion,
       collations,
-      query: (sql, values) => rowsOf(connection, sql, values),
+      complete: (from) => complete(connection, dialect, from),
       now: () => now(connection, dialect, serverVersion),
-      dump: async (from) =>
-        startDump(
-          connection,
-          options.serverId,
-          await start(connection, dialect, from),
-          options.queueBytesMax,
-        ),
-      close: () => connection.destroy(),
+      dump: async (from) => {
+        await checkIsKnown(connection, dialect, from);
+        const how = await start(connection, dialect, from);
+        return startDump(connection, options.serverId, how, options.queueBytesMax);
+      },
+      close: () => hangUp(connection),
     };
   } catch (error) {
     connection.destroy();
@@ -172,6 +233,7 @@ export async function askCatalog(
   table: string,
 ): Promise<CatalogColumns | undefined> {
   const opened = createConnection({ ...connection, supportBigNumbers: true, bigNumberStrings: true });
+  opened.on('error', () => undefined);
   try {
     const rows = await rowsOf(
       opened,

@@ -10,6 +10,7 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  renameSync,
   rmSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,6 +18,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { freePort } from '../../scripts/private-server.ts';
+import { claimRunFolder } from '../../scripts/run-folder.ts';
 import { serverUrl } from '../../test/databases.ts';
 
 export type OwnServer = {
@@ -31,6 +33,8 @@ const mysqld = process.env.BANYAN_MYSQLD;
 /** Names of the dialects that can be tested here. */
 export const dialects: readonly ('mariadb' | 'mysql')[] = mysqld ? ['mariadb', 'mysql'] : ['mariadb'];
 
+const root = join(import.meta.dirname, '..', '..');
+let serverCount = 0;
 const asUser = process.getuid?.() === 0 ? ['--user=root'] : [];
 const bothServers = [
   '--bind-address=127.0.0.1',
@@ -66,14 +70,15 @@ function template(dialect: 'mariadb' | 'mysql'): string {
     encoding: 'utf8',
   });
   const name = /Ver (\S+)/.exec(version)?.[1] ?? 'unknown';
-  const folder = join(import.meta.dirname, '..', '..', 'var', 'template');
+  const folder = join(root, 'var', 'template');
   const path = join(folder, `binlog-${dialect}-${name}`);
   if (existsSync(path)) return path;
   mkdirSync(folder, { recursive: true });
   const work = mkdtempSync(`${path}-`);
   const data = join(work, 'data');
   initialise(dialect, data);
-  if (!existsSync(path)) cpSync(data, path, { recursive: true });
+  // Another process may have been faster; a rename onto a full directory fails, and its copy is as good.
+  if (!existsSync(path)) renameSync(data, path);
   rmSync(work, { recursive: true, force: true });
   return path;
 }
@@ -83,7 +88,12 @@ export async function ownServer(
   dialect: 'mariadb' | 'mysql',
   settings: readonly string[] = [],
 ): Promise<OwnServer> {
-  const folder = mkdtempSync(join(tmpdir(), 'banyan-binlog-'));
+  serverCount++;
+  // Swept by the next `npm test` if this process is killed, and the server with it.
+  const runFolder = await claimRunFolder(join(root, 'var', 'test', `binlog-${process.pid}-${serverCount}`));
+  const folder = runFolder.path;
+  // A socket's path holds 107 bytes (unix(7)), fewer than a checkout's path may have.
+  const socketFolder = mkdtempSync(join(tmpdir(), 'banyan-'));
   const data = join(folder, 'data');
   cpSync(template(dialect), data, { recursive: true });
   const port = await freePort();
@@ -102,7 +112,7 @@ export async function ownServer(
         ...asUser,
         `--datadir=${data}`,
         `--port=${port}`,
-        `--socket=${join(folder, 's')}`,
+        `--socket=${join(socketFolder, 's')}`,
         `--pid-file=${join(folder, 'pid')}`,
         '--server-id=41',
         ...bothServers,
@@ -112,6 +122,7 @@ export async function ownServer(
       { stdio: ['ignore', log, log] },
     );
     closeSync(log);
+    if (child.pid !== undefined) runFolder.remember(child.pid);
     for (const until = Date.now() + 40_000; ; await delay(30)) {
       try {
         await (await createConnection(url)).end();
@@ -136,6 +147,7 @@ export async function ownServer(
     [Symbol.asyncDispose]: async () => {
       await end('SIGKILL');
       rmSync(folder, { recursive: true, force: true });
+      rmSync(socketFolder, { recursive: true, force: true });
     },
   };
 }
@@ -158,8 +170,11 @@ export async function connectTo(url: string, database?: string): Promise<Connect
     multipleStatements: true,
     charset: 'utf8mb4',
   });
+  // CREATE … IF NOT EXISTS would be in the binlog each time.
   if (database !== undefined)
-    await sql.query(`CREATE DATABASE IF NOT EXISTS \`${database}\`; USE \`${database}\``);
+    await sql
+      .query(`USE \`${database}\``)
+      .catch(() => sql.query(`CREATE DATABASE \`${database}\`; USE \`${database}\``));
   await sql.query("SET time_zone = '+00:00', sql_mode = 'ALLOW_INVALID_DATES'");
   return sql;
 }

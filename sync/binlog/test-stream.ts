@@ -13,6 +13,8 @@ export type Follower = {
   next(): Promise<Change>;
   /** All changes until the position of the server's present end was reached. */
   untilNow(sql: Connection): Promise<Change[]>;
+  /** All changes until so many transactions ended. */
+  transactions(count: number): Promise<Change[]>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
@@ -22,11 +24,15 @@ async function first(sql: Connection, statement: string): Promise<RowDataPacket>
   return row;
 }
 
+/**
+ * The GTIDs of all that was written. File and offset would not do: MariaDB writes a checkpoint after the last
+ * transaction, when it pleases.
+ */
 export async function endOf(sql: Connection): Promise<Position> {
   const { v } = await first(sql, 'SELECT VERSION() AS v');
-  const isMariadb = /mariadb/i.test(String(v));
-  const status = await first(sql, isMariadb ? 'SHOW MASTER STATUS' : 'SHOW BINARY LOG STATUS');
-  return { gtid: undefined, at: { file: String(status.File), offset: Number(status.Position) } };
+  const name = /mariadb/i.test(String(v)) ? '@@gtid_binlog_pos' : '@@gtid_executed';
+  const { gtid } = await first(sql, `SELECT ${name} AS gtid`);
+  return { gtid: String(gtid).replaceAll(/\s/g, ''), at: undefined };
 }
 
 export async function follow(url: string, options: Partial<BinlogOptions> = {}): Promise<Follower> {
@@ -48,17 +54,24 @@ export async function follow(url: string, options: Partial<BinlogOptions> = {}):
     changes,
     next,
     async untilNow(sql) {
-      const { at } = await endOf(sql);
+      const end = await endOf(sql);
       const seen: Change[] = [];
-      if (!at) return seen;
       for (;;) {
         const change = await next();
         seen.push(change);
-        const position = change.kind === 'commit' || change.kind === 'rollback' ? change.position : undefined;
-        if (!position?.at) continue;
-        const order = comparePositions({ gtid: undefined, at: position.at }, { gtid: undefined, at });
+        if (change.kind !== 'commit' && change.kind !== 'rollback') continue;
+        const order = comparePositions({ gtid: change.position.gtid, at: undefined }, end);
         if (order === 'equal' || order === 'after') return seen;
       }
+    },
+    async transactions(count) {
+      const seen: Change[] = [];
+      for (let ended = 0; ended < count; ) {
+        const change = await next();
+        seen.push(change);
+        if (change.kind === 'commit' || change.kind === 'rollback') ended++;
+      }
+      return seen;
     },
     [Symbol.asyncDispose]: () => reader.stop(),
   };

@@ -1,41 +1,20 @@
 // From events to changes: where transactions begin and end, which rows count, and the position after each.
-import type { MariadbGtid, Point, Position } from '../position.ts';
+
+import type { Point, Position } from '../position.ts';
 import type { Change, RowsChange } from './change.ts';
 import { Cursor } from './cursor.ts';
 import { BinlogError, corrupt } from './errors.ts';
-import {
-  artificialFlag,
-  type BinlogEvent,
-  eventType,
-  type Format,
-  ignorableFlag,
-  nameOfType,
-} from './event.ts';
+import { artificialFlag, type BinlogEvent, eventType, type Format } from './event.ts';
+import type { Group } from './group.ts';
 import { readGtidSet, readMariadbGtid, readMysqlGtid, readTaggedGtid } from './gtid.ts';
+import type { MariadbGtid } from './gtid-sets.ts';
 import { type Held, holdEvents } from './held.ts';
+import { passOver } from './other-events.ts';
 import { type Gtid, Place, printGtid } from './place.ts';
 import { classifyStatement, readQuery } from './query.ts';
 import { readRows, readRowsHead, statementEndFlag } from './rows.ts';
 import type { Collations } from './table-map.ts';
 import type { Tables } from './tables.ts';
-
-type Group = {
-  readonly gtid: Gtid | undefined;
-  readonly startedAt: Point;
-  readonly timestamp: number;
-  readonly serverId: number;
-  /** Ends with its first statement. */
-  isStandalone: boolean;
-  /** The half of a two-phase ALTER that changes nothing. */
-  readonly isSilent: boolean;
-  /** The consumer has it already. */
-  readonly isDone: boolean;
-  /** `begin` was given. */
-  hasBegun: boolean;
-  /** Its rows are held back for this XA transaction. */
-  xid: string | undefined;
-  held: Held | undefined;
-};
 
 export type TransactionsOptions = {
   readonly from: Position;
@@ -49,23 +28,6 @@ export type TransactionsOptions = {
 };
 
 const dummyTableId = 0xff_ffff;
-
-const ignored: ReadonlySet<number> = new Set([
-  eventType.stop,
-  eventType.intvar,
-  eventType.rand,
-  eventType.userVar,
-  eventType.appendBlock,
-  eventType.deleteFile,
-  eventType.beginLoadQuery,
-  eventType.ignorable,
-  eventType.rowsQuery,
-  eventType.transactionContext,
-  eventType.viewChange,
-  eventType.annotateRows,
-  eventType.binlogCheckpoint,
-  eventType.mariadbGtidList,
-]);
 
 /** `XA COMMIT X'61',X'',1 ONE PHASE` → the part that names the transaction. */
 const xaPattern = /^XA (START|BEGIN|END|COMMIT|ROLLBACK) (X'[0-9a-f]*',X'[0-9a-f]*',\d+)/i;
@@ -148,7 +110,8 @@ export class Transactions {
         if ((event.flags & artificialFlag) === 0) this.#options.tables.forget();
         return none;
       default:
-        return this.#other(event);
+        passOver(event, this.#options.isFile);
+        return none;
     }
   }
 
@@ -176,18 +139,21 @@ export class Transactions {
     let gtid: Gtid | undefined;
     let isStandalone = false;
     let isSilent = false;
+    let xid: string | undefined;
     if (event.type === eventType.mariadbGtid) {
       const read = readMariadbGtid(event.body);
       const named: MariadbGtid = { ...read.gtid, server: event.serverId };
       gtid = { dialect: 'mariadb', gtid: named };
       isStandalone = read.isStandalone;
       isSilent = read.alter === 'start' || read.alter === 'rollback';
+      xid = read.preparedXid;
     } else if (event.type !== eventType.anonymousGtid) {
       const read = event.type === eventType.gtid ? readMysqlGtid(event.body) : readTaggedGtid(event.body);
       gtid = { dialect: 'mysql', gtid: read };
       isStandalone = true;
     } else isStandalone = true;
-    this.#open(event, gtid, isStandalone, isSilent, startedAt);
+    const group = this.#open(event, gtid, isStandalone, isSilent, startedAt);
+    if (xid !== undefined) this.#startXa(group, xid);
     return none;
   }
 
@@ -281,12 +247,7 @@ export class Transactions {
 
   #xa(verb: string, xid: string, group: Group): readonly Change[] | Promise<readonly Change[]> {
     if (verb === 'START' || verb === 'BEGIN') {
-      group.isStandalone = false;
-      group.xid = xid;
-      // One that is met while the reader goes over a stretch again may be of the stretch's very start.
-      const { from } = this.#options;
-      const { gtid, at } = (group.isDone && from.restart) || group.startedAt;
-      group.held = holdEvents({ gtid, at }, this.#options.heldBytesMax);
+      this.#startXa(group, xid);
       return none;
     }
     if (verb === 'END') return none;
@@ -305,6 +266,15 @@ export class Transactions {
     group.isStandalone = false;
     this.#released = held;
     return none;
+  }
+
+  #startXa(group: Group, xid: string): void {
+    group.isStandalone = false;
+    group.xid = xid;
+    // One that is met while the reader goes over a stretch again may be of the stretch's very start.
+    const { from, heldBytesMax } = this.#options;
+    const { gtid, at } = (group.isDone && from.restart) || group.startedAt;
+    group.held = holdEvents({ gtid, at }, heldBytesMax);
   }
 
   #prepare(event: BinlogEvent): readonly Change[] | Promise<readonly Change[]> {
@@ -349,35 +319,6 @@ export class Transactions {
     if (!isNew || !at) return abandoned;
     if (!this.#place.isDone(undefined, this.#place.point)) this.#moveTo({ gtid: this.position.gtid, at });
     return [...abandoned, { kind: 'rotate', file: at.file }];
-  }
-
-  #other(event: BinlogEvent): readonly Change[] {
-    const { type } = event;
-    const name = nameOfType(type);
-    if (ignored.has(type)) return none;
-    if (type === eventType.incident)
-      throw new BinlogError(
-        'incident',
-        'the source says that its binlog lacks changes here (an incident event)',
-        'read the source’s error log; make a new copy of the tables',
-      );
-    // A server gives its replicas decrypted events, and this one all the same.
-    if (type === eventType.startEncryption) {
-      if (!this.#options.isFile) return none;
-      throw new BinlogError('encrypted', 'the binlog file is encrypted', 'read it through its server');
-    }
-    if (type === eventType.partialUpdateRows)
-      throw new BinlogError(
-        'row-image-incomplete',
-        'the source logs parts of JSON documents',
-        "SET GLOBAL binlog_row_value_options = '' on the source, and let open sessions reconnect; rows logged before that have to be skipped by a new copy",
-      );
-    if (event.flags & ignorableFlag) return none;
-    throw new BinlogError(
-      'event-unsupported',
-      `an event of type ${name}, which is not read here and not said to be ignorable`,
-      'a newer server needs a newer decoder',
-    );
   }
 }
 
