@@ -80,14 +80,14 @@ function lineOf(
   places: readonly { index: number; convert: (value: unknown) => Value }[],
   image: RowImage,
 ): string | undefined {
-  let line = '';
-  for (let at = 0; at < places.length; at++) {
-    const place = places[at];
-    const field = place && loadField(place.convert(image[place.index] ?? null));
+  const fields: string[] = [];
+  for (const { index, convert } of places) {
+    const field = loadField(convert(image[index] ?? null));
     if (field === undefined) return undefined;
-    line += at === 0 ? field : `\t${field}`;
+    fields.push(field);
   }
-  return line;
+  // Joined at once: a text that is added to piece by piece is a tree of its pieces until somebody reads it.
+  return fields.join('\t');
 }
 
 /** @returns false when the row must go the long way: it has bytes, or no codec accepts it */

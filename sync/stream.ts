@@ -528,7 +528,10 @@ export class Stream {
     }
     for (const each of tx.pending.splice(0)) this.#gather(each);
     tx.pendingChars = 0;
-    await tx.frame.write(this.#takeStatements());
+    const statements = this.#takeStatements();
+    await tx.frame.write(statements);
+    // They are not sent again: a failure begins the whole transaction anew.
+    for (const { load } of statements) load?.release();
   }
 
   async #finishLarge(tx: Transaction, frame: Frame): Promise<void> {

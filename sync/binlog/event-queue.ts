@@ -22,6 +22,8 @@ export type Dump = EventSource & {
   close(end: DumpEnd): void;
 };
 
+const cutAt = 256;
+
 export class EventQueue implements Dump {
   readonly #connection: Connection;
   readonly #bytesMax: number;
@@ -76,8 +78,9 @@ export class EventQueue implements Dump {
     const event = this.#events[this.#next];
     if (!event) return undefined;
     this.#next++;
-    if (this.#next === this.#events.length) {
-      this.#events = [];
+    // A queue that is never quite empty must not keep what was taken: it is cut when half of it is gone.
+    if (this.#next === this.#events.length || this.#next * 2 > this.#events.length + cutAt) {
+      this.#events = this.#events.slice(this.#next);
       this.#next = 0;
     }
     this.queuedBytes -= event.length;
