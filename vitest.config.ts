@@ -17,7 +17,16 @@ export default defineConfig({
           exclude: ['**/node_modules/**', 'var/**', '**/*.mysql.test.ts'],
         },
       },
-      { extends: true, test: { name: 'mysql', include: ['**/*.mysql.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'mysql',
+          include: ['**/*.mysql.test.ts'],
+          exclude: ['**/node_modules/**', 'var/**', '**/*.full.mysql.test.ts'],
+        },
+      },
+      // The long ones: npm run test:full.
+      { extends: true, test: { name: 'full', include: ['**/*.full.mysql.test.ts'] } },
     ],
   },
 });

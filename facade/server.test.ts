@@ -114,6 +114,7 @@ test('it serves, says of itself what it knows, and stops in order', async () => 
         readsLastMinute: { legacy: 0, service: 0 },
         fallbacksLastMinute: 0,
       },
+      { name: 'wishlist' },
     ],
     controlStore: { connected: false, lastReadAt: null, error: expect.any(String) },
     flags: { source: 'file', place: flags, loadedAt: expect.any(String), fault: null },

@@ -1,5 +1,6 @@
 // `npm test`: starts two private servers, runs every suite against them, ends with `N passed, N failed`.
 //   npm test -- acl            only the files whose path has "acl" in it
+//   npm run test:full          the long suites instead
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, rmSync } from 'node:fs';
@@ -18,6 +19,8 @@ const started = await Promise.all(
 );
 const [legacy, services] = started;
 
+const words = process.argv.slice(2);
+const isFull = words.includes('--full');
 const results = join(runFolder.path, 'results.json');
 const vitest = spawn(
   process.execPath,
@@ -27,7 +30,8 @@ const vitest = spawn(
     '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${results}`,
-    ...process.argv.slice(2),
+    ...(isFull ? ['--project', 'full'] : ['--project', 'unit', '--project', 'mysql']),
+    ...words.filter((word) => word !== '--full'),
   ],
   {
     cwd: root,

@@ -65,6 +65,13 @@ When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /a
       max: 50_000,
       help: 'Rows of a backfill read and written at a time.',
     },
+    quarantineDays: {
+      type: 'integer',
+      default: 30,
+      min: 0,
+      max: 36_500,
+      help: "How long a refused row's image is kept, which may be personal; its key and the reason stay.",
+    },
     niceRatio: {
       type: 'number',
       default: 0,
@@ -126,6 +133,7 @@ When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /a
       heartbeatMs: values.heartbeatMs,
       chunkRows: values.chunkRows,
       niceRatio: values.niceRatio,
+      quarantineDays: values.quarantineDays,
       lagMsMax: values.lagMsMax,
       threadsRunningMax: values.threadsRunningMax,
     });

@@ -97,3 +97,19 @@ export class Quarantine {
     };
   }
 }
+
+/**
+ * Forgets the images that have been held for so long: they may be personal. The entries stay, with key and reason.
+ * An image that is gone is not retried; the row leaves when it is mended on its side.
+ */
+export async function expireImages(
+  sql: Connection,
+  { capability, source }: FrameKey,
+  days: number,
+): Promise<void> {
+  await sql.query(
+    `UPDATE banyan.banyan_quarantine SET image = NULL
+     WHERE capability = ? AND source = ? AND image IS NOT NULL AND since < CURRENT_TIMESTAMP(6) - INTERVAL ? DAY`,
+    [capability, source, days],
+  );
+}

@@ -17,6 +17,7 @@ import { Heartbeats } from './heartbeat.ts';
 import { releaseLease, renewMs, takeLease } from './lease.ts';
 import { mappingsFrom, type TableMapping } from './mapping.ts';
 import { type Position, printPosition } from './position.ts';
+import { expireImages } from './quarantine.ts';
 import { membersIn } from './source-columns.ts';
 import type { WriteRules } from './statements.ts';
 import { readStop, recordStop, type Stop } from './stops.ts';
@@ -32,6 +33,8 @@ export type WorkerOptions = {
   readonly heartbeatMs: number;
   readonly chunkRows: number;
   readonly niceRatio: number;
+  /** How long a refused row's image is kept. */
+  readonly quarantineDays: number;
   readonly lagMsMax: number;
   readonly threadsRunningMax: number;
 };
@@ -64,6 +67,7 @@ const otherSide = (side: Side): Side => (side === 'legacy' ? 'service' : 'legacy
 const ownTables = new Set(['banyan_fence', 'banyan_stream', 'banyan_heartbeat', 'banyan_watermark']);
 const standbyPollMs = 500;
 const stopPollMs = 500;
+const expireEveryMs = 3_600_000;
 
 export type Worker = {
   readonly reports: readonly StreamReport[];
@@ -400,9 +404,16 @@ async function runStream(
     running = stream;
     const streaming = stream.run(both).finally(() => ended.abort());
     onRunning(stream);
+    const expiring = async () => {
+      while (!both.aborted) {
+        await expireImages(target, key, options.quarantineDays);
+        await delay(expireEveryMs, undefined, { signal: both }).catch(() => undefined);
+      }
+    };
     const outcomes = await Promise.allSettled([
       streaming,
       (backfill?.run(both) ?? streaming).finally(() => ended.abort()),
+      expiring().finally(() => ended.abort()),
     ]);
     for (const outcome of outcomes)
       if (outcome.status === 'rejected' && !signal.aborted) throw outcome.reason;

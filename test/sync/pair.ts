@@ -161,6 +161,9 @@ export async function startPair(options: PairOptions): Promise<Pair> {
           side,
           await streams(side),
           await server(side).query('SELECT @@gtid_binlog_pos AS end'),
+          await server(side).query(
+            "SELECT ID, USER, COMMAND, TIME, STATE, LEFT(INFO, 100) AS info FROM information_schema.PROCESSLIST WHERE USER LIKE 'banyan%'",
+          ),
         ]),
       ),
     ).catch(String);

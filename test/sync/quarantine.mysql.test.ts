@@ -124,6 +124,26 @@ test('what a connection lost in the middle of a transaction had taken out is tak
   expect([Number(all?.n), Number(all?.mended)]).toEqual([5 + 1 + 40_000, 1]);
 });
 
+test('an image is forgotten after its time; the entry stays, and the row leaves when it is mended', async () => {
+  await legacy(review(40, 'XX'));
+  await pair.aligned('legacy');
+  await pair.service.query(
+    "UPDATE banyan.banyan_quarantine SET since = since - INTERVAL 31 DAY WHERE image LIKE '%XX%'",
+  );
+  await worker.kill();
+  worker = await pair.startWorker();
+  await until('the image is gone', async () => {
+    const [held] = await pair.service.query(
+      'SELECT SUM(image IS NULL) AS n, COUNT(*) AS entries FROM banyan.banyan_quarantine',
+    );
+    return Number(held?.n) === 1 && Number(held?.entries) === 1;
+  });
+  expect(await list()).toMatchObject([{ key: '[40]', field: 'STAR_PNT' }]);
+  await legacy("UPDATE TB_RVW_MST SET STAR_PNT = '04' WHERE RVW_SEQ = 40");
+  await pair.aligned('legacy');
+  expect(await list()).toEqual([]);
+});
+
 test('once the translator accepts them, a retry brings them in', { timeout: 60_000 }, async () => {
   const text = readFileSync(config, 'utf8');
   const strict = `rowTranslator({ ...rows.photo, targets: [{ ...rows.photo.targets[0], columns: { ...rows.photo.targets[0].columns,
