@@ -136,6 +136,11 @@ export class StatementBuilder {
     return this.#chars;
   }
 
+  /** How many there are that nothing can be added to. */
+  get statements(): number {
+    return this.#closed.length;
+  }
+
   get rows(): number {
     return this.#rows;
   }

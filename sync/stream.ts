@@ -69,6 +69,8 @@ export type StreamOptions = {
 
 const batchCharsMax = 1_000_000;
 const batchTransactionsMax = 2_000;
+/** Rows that go one by one take their time, and meanwhile the target's locks are held and nothing is committed. */
+const batchStatementsMax = 500;
 /** What is held of one source transaction until its end, in characters; a larger one is written as it comes. */
 const pendingCharsMax = 1_000_000;
 const savePositionMs = 1_000;
@@ -240,7 +242,11 @@ export class Stream {
       next = iterator.next();
       next.catch(() => undefined); // when what comes first fails nobody waits for it
       await this.#handle(value);
-      if (this.#builder.chars > batchCharsMax || this.#transactions >= batchTransactionsMax)
+      if (
+        this.#builder.chars > batchCharsMax ||
+        this.#builder.statements > batchStatementsMax ||
+        this.#transactions >= batchTransactionsMax
+      )
         await this.#flush();
       else if (this.#transactions === 0 && performance.now() - this.#savedAt > savePositionMs)
         await this.#idle();

@@ -152,6 +152,8 @@ export function startLoad(pair: Pair, chance: Chance, writers: number): Load {
         }
         for (const statement of operation(own, writer)) await sql.query(statement);
         done++;
+        // An application thinks, too: the load is a mix, not a race with the stream.
+        await sql.query('DO SLEEP(0.004)');
       } catch (error) {
         if (passing.has(codeOf(error))) await sql?.query('ROLLBACK').catch(() => undefined);
         else if (
