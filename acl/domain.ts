@@ -93,14 +93,9 @@ function two(text: string, at: number): number {
 
 const pad = Array.from({ length: 100 }, (_, number) => String(number).padStart(2, '0'));
 
-type Civil = {
-  readonly date: readonly [century: string, year: string, month: string, day: string];
-  readonly time: readonly [string, string, string];
-};
+type CivilDate = readonly [century: string, year: string, month: string, day: string];
 
-function civilOf(seconds: number): Civil {
-  const days = Math.floor(seconds / daySeconds);
-  const rest = seconds - days * daySeconds;
+function civilOf(days: number): CivilDate {
   const z = days + 719_468;
   const era = Math.floor(z / 146_097);
   const dayOfEra = z - era * 146_097;
@@ -117,10 +112,30 @@ function civilOf(seconds: number): Civil {
   const month = shifted < 10 ? shifted + 3 : shifted - 9;
   const year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0);
   const digits = (number: number) => pad[number] ?? String(number);
-  return {
-    date: [digits(Math.floor(year / 100)), digits(year % 100), digits(month), digits(day)],
-    time: [digits(Math.floor(rest / 3600)), digits(Math.floor(rest / 60) % 60), digits(rest % 60)],
+  return [digits(Math.floor(year / 100)), digits(year % 100), digits(month), digits(day)];
+}
+
+/** Dates written one way, remembered: rows have the same days again and again. */
+function dateWriter(write: (date: CivilDate) => string): (days: number) => string {
+  const known = new Map<number, string>();
+  return (days) => {
+    let text = known.get(days);
+    if (text === undefined) {
+      text = write(civilOf(days));
+      if (known.size >= daysRemembered) known.clear();
+      known.set(days, text);
+    }
+    return text;
   };
+}
+
+const daysRemembered = 4_096;
+
+/** Of a day's second: hours, minutes, seconds with something between them. */
+function clock(rest: number, between: string): string {
+  const minutes = Math.floor(rest / 60);
+  const hours = Math.floor(minutes / 60);
+  return `${pad[hours]}${between}${pad[minutes - hours * 60]}${between}${pad[rest - minutes * 60]}`;
 }
 
 /** `YYYY-MM-DD` and `HH:MM:SS` with one character between them and perhaps one behind. */
@@ -145,9 +160,12 @@ function readParts(text: string, between: string, behind: string): number | unde
     : undefined;
 }
 
+const dashed = dateWriter(([century, year, month, day]) => `${century}${year}-${month}-${day}`);
+const joined = dateWriter((date) => date.join(''));
+
 function writeParts(seconds: number, between: string, behind: string): string {
-  const { date, time } = civilOf(seconds);
-  return `${date[0]}${date[1]}-${date[2]}-${date[3]}${between}${time[0]}:${time[1]}:${time[2]}${behind}`;
+  const days = Math.floor(seconds / daySeconds);
+  return `${dashed(days)}${between}${clock(seconds - days * daySeconds, ':')}${behind}`;
 }
 
 /** DATETIME as MySQL prints it. */
@@ -161,8 +179,8 @@ export const datetime: TimeFormat = {
 export const compact: TimeFormat = {
   words: 'YYYYMMDDHHMMSS',
   write: (seconds) => {
-    const { date, time } = civilOf(seconds);
-    return date[0] + date[1] + date[2] + date[3] + time[0] + time[1] + time[2];
+    const days = Math.floor(seconds / daySeconds);
+    return joined(days) + clock(seconds - days * daySeconds, '');
   },
   read: (text) =>
     text.length === 14

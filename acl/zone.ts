@@ -44,9 +44,25 @@ export function zoneOf(name: string): Zone {
     }
     return known ?? compute(utcSeconds);
   };
+  // By local day: the offset of all of it, when clocks do not change on it nor on a day beside it.
+  const constantOnLocal = new Map<number, number | undefined>();
+  const quietOffset = (localDay: number): number | undefined => {
+    const of = (day: number) => {
+      offset(day * daySeconds);
+      return constantOn.get(day);
+    };
+    const [before, on, after] = [of(localDay - 1), of(localDay), of(localDay + 1)];
+    const quiet = before === on && on === after ? on : undefined;
+    if (constantOnLocal.size >= daysMax) constantOnLocal.clear();
+    constantOnLocal.set(localDay, quiet);
+    return quiet;
+  };
   return {
     toLocal: (utcSeconds) => utcSeconds + offset(utcSeconds),
     toUtc(localSeconds) {
+      const localDay = Math.floor(localSeconds / daySeconds);
+      const quiet = constantOnLocal.get(localDay) ?? quietOffset(localDay);
+      if (quiet !== undefined) return localSeconds - quiet;
       // The offsets in force a day before and after bracket any change; the larger gives the earlier instant.
       const offsets = [
         offset(localSeconds - daySeconds),

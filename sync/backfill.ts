@@ -4,23 +4,17 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { Value } from '../acl/domain.ts';
 import type { Row } from '../acl/translator.ts';
 import type { RowImage } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import type { FrameKey } from './frame.ts';
 import type { TableMapping } from './mapping.ts';
 import { imageRow, imageText, type Quarantine } from './quarantine.ts';
-import { putNewRow, putRow } from './rows-to-changes.ts';
+import { NewRows } from './rows-to-changes.ts';
 import { afterKey, sameKeys, upToKey } from './same-keys.ts';
 import { readSourceColumns, type SourceColumn, selected } from './source-columns.ts';
-import {
-  literal,
-  quoteName,
-  type RowChange,
-  type Statement,
-  StatementBuilder,
-  type WriteRules,
-} from './statements.ts';
+import { literal, quoteName, type Statement, StatementBuilder, type WriteRules } from './statements.ts';
 import type { Companion } from './stream.ts';
 
 export type BackfillOptions = {
@@ -50,6 +44,8 @@ type Progress = {
 
 type Chunk = {
   readonly mapping: TableMapping;
+  /** What the rows' values are, in their order. */
+  readonly columns: readonly SourceColumn[];
   readonly key: readonly SourceColumn[];
   readonly low: string;
   readonly high: string;
@@ -57,9 +53,7 @@ type Chunk = {
   recording: boolean;
   /** So much has passed meanwhile that it is read again. */
   isVoid: boolean;
-  /** Years are numbers here, and as text a year 0 would be 2000. */
-  readonly hasYears: boolean;
-  rows: readonly Row[];
+  rows: readonly (readonly Value[])[];
   isLast: boolean;
   readonly landed: PromiseWithResolvers<void>;
 };
@@ -146,7 +140,7 @@ export class Backfill implements Companion {
       const startedAt = performance.now();
       const chunk = await this.#read(mapping, columns, lastKey, maxKey, rowsMax, signal);
       if (chunk.isVoid) continue;
-      lastKey = chunk.rows.at(-1) ?? lastKey;
+      lastKey = lastKeyOf(chunk) ?? lastKey;
       if (chunk.isLast) return;
       await delay(this.#options.niceRatio * (performance.now() - startedAt));
       await this.#throttle(signal);
@@ -205,13 +199,13 @@ export class Backfill implements Companion {
     const key = keyOf(mapping.sourceKey, columns);
     const chunk: Chunk = {
       mapping,
+      columns,
       key,
       low: randomUUID(),
       high: randomUUID(),
       seen: [],
       recording: false,
       isVoid: false,
-      hasYears: columns.some(({ type }) => type === 'year'),
       rows: [],
       isLast: false,
       landed: Promise.withResolvers(),
@@ -219,10 +213,11 @@ export class Backfill implements Companion {
     this.#chunk = chunk;
     await this.#mark(chunk.low);
     const where = [lastKey ? afterKey(key, lastKey) : 'TRUE', upToKey(key, maxKey)].join(' AND ');
-    const [rows] = await source.query<RowDataPacket[]>(
-      `SELECT ${columns.map(selected).join(', ')} FROM ${quoteName(sourceSchema)}.${quoteName(mapping.sourceTable)}
+    const [rows] = await source.query<Value[][] & RowDataPacket[]>({
+      sql: `SELECT ${columns.map(selected).join(', ')} FROM ${quoteName(sourceSchema)}.${quoteName(mapping.sourceTable)}
        WHERE ${where} ORDER BY ${mapping.sourceKey.map(quoteName).join(', ')} LIMIT ${rowsMax}`,
-    );
+      rowsAsArray: true,
+    });
     chunk.rows = rows;
     chunk.isLast = rows.length < rowsMax;
     await this.#mark(chunk.high);
@@ -238,25 +233,16 @@ export class Backfill implements Companion {
   /** The chunk as SQL, without what has passed since it was read, and with the progress that it makes. */
   async #statements(chunk: Chunk): Promise<Statement[]> {
     const { key, rules, source, mappings } = this.#options;
-    const { mapping, rows } = chunk;
-    const passed = await sameKeys(source, chunk.key, rows, chunk.seen);
+    const { mapping, rows, columns } = chunk;
+    const keys = chunk.seen.length === 0 ? [] : rows.map((values) => keyIn(chunk, values));
+    const passed = await sameKeys(source, chunk.key, keys, chunk.seen);
     const builder = new StatementBuilder(rules);
-    const extra: Statement[] = [];
     const quarantine = this.#options.quarantine();
+    const put = (mappings.get(mapping.sourceTable) ?? []).map((each) => new NewRows(each, columns));
     let refused = 0;
-    for (const [index, row] of rows.entries()) {
-      if (passed.has(index)) continue;
-      for (const each of mappings.get(mapping.sourceTable) ?? []) {
-        const sink = (change: RowChange | Statement) =>
-          void ('kind' in change ? builder.add(change) : extra.push(change));
-        const isPut = chunk.hasYears
-          ? putRow(each, row, quarantine, sink)
-          : putNewRow(each, row, quarantine, sink);
-        if (!isPut) refused++;
-      }
-    }
-    const last = rows.at(-1);
-    const lastKey = last && Object.fromEntries(mapping.sourceKey.map((name) => [name, last[name] ?? null]));
+    for (const [index, values] of rows.entries())
+      if (!passed.has(index)) for (const each of put) if (!each.put(values, quarantine, builder)) refused++;
+    const lastKey = lastKeyOf(chunk);
     const progress: Statement = {
       table: 'banyan_backfill',
       sql: `UPDATE banyan.banyan_backfill SET rows_done = rows_done + ${rows.length}, rows_refused = rows_refused + ${refused}
@@ -267,7 +253,7 @@ export class Backfill implements Companion {
     const end: Statement[] = chunk.isLast
       ? [{ table: 'banyan_backfill', sql: completion(key.capability, mapping.sourceTable) }]
       : [];
-    return [...builder.take(), ...extra, ...end, progress];
+    return [...builder.take(), ...end, progress];
   }
 
   /** Waits while the target lags or the source has much to do. */
@@ -279,6 +265,16 @@ export class Backfill implements Companion {
       await delay(pauseMs);
     }
   }
+}
+
+function keyIn({ mapping, columns }: Chunk, values: readonly Value[]): Row {
+  const at = (name: string) => values[columns.findIndex((column) => column.name === name)] ?? null;
+  return Object.fromEntries(mapping.sourceKey.map((name) => [name, at(name)]));
+}
+
+function lastKeyOf(chunk: Chunk): Row | undefined {
+  const last = chunk.rows.at(-1);
+  return last && keyIn(chunk, last);
 }
 
 const keyOf = (names: readonly string[], columns: readonly SourceColumn[]): SourceColumn[] =>

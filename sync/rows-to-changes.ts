@@ -6,10 +6,9 @@ import type { Row, TranslatedKey } from '../acl/translator.ts';
 import type { RowImage, RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import { SyncError } from './errors.ts';
-import { loadField } from './load-rows.ts';
 import type { Field, TableMapping, TargetTable } from './mapping.ts';
 import { type Quarantine, rowKey } from './quarantine.ts';
-import { literal, type RowChange, type Statement } from './statements.ts';
+import { type FieldAt, literal, type StatementBuilder } from './statements.ts';
 
 /** Where a translation finds its columns in an image. */
 type Reader = (image: RowImage) => Row;
@@ -43,31 +42,35 @@ function readerOf(shape: TableShape, mapping: TableMapping): Reader {
   return reader;
 }
 
-/** Says a new row as a line for LOAD DATA; undefined when it has bytes. @throws CodecFault */
-type LineWriter = { readonly target: TargetTable; write(image: RowImage): string | undefined };
+/** The short way of a new row to one target. */
+type LineFields = { readonly target: TargetTable; readonly fields: readonly FieldAt[] };
 
-const lineWriters = new WeakMap<TableShape, Map<TableMapping, readonly LineWriter[]>>();
+const lineFields = new WeakMap<TableShape, Map<TableMapping, readonly LineFields[]>>();
 
-function lineWritersOf(shape: TableShape, mapping: TableMapping): readonly LineWriter[] {
-  let ofShape = lineWriters.get(shape);
+function lineFieldsOf(shape: TableShape, mapping: TableMapping): readonly LineFields[] {
+  let ofShape = lineFields.get(shape);
   if (!ofShape) {
     ofShape = new Map();
-    lineWriters.set(shape, ofShape);
+    lineFields.set(shape, ofShape);
   }
-  let writers = ofShape.get(mapping);
-  if (!writers) {
+  let targets = ofShape.get(mapping);
+  if (!targets) {
     readerOf(shape, mapping); // says what is missing
-    writers = (mapping.fields ?? []).flatMap((fields, at) => {
+    targets = (mapping.fields ?? []).flatMap((fields, at) => {
       const target = mapping.targets[at];
-      const places = fields.map(({ from, convert }) => {
-        const index = from === undefined ? -1 : shape.columns.findIndex((column) => column.name === from);
-        return { index, convert: shape.columns[index]?.type === 'year' ? asYear(convert) : convert };
-      });
-      return target ? [{ target, write: (image: RowImage) => lineOf(places, image) }] : [];
+      return target ? [{ target, fields: fields.map((field) => fieldAmong(shape.columns, field)) }] : [];
     });
-    ofShape.set(mapping, writers);
+    ofShape.set(mapping, targets);
   }
-  return writers;
+  return targets;
+}
+
+function fieldAmong(
+  columns: readonly { readonly name: string; readonly type: string }[],
+  { from, convert }: Field,
+): FieldAt {
+  const index = columns.findIndex(({ name }) => name === from);
+  return { index, convert: columns[index]?.type === 'year' ? asYear(convert) : convert };
 }
 
 /** As text a year 0 is 2000, and 0000 is what it is. */
@@ -76,65 +79,68 @@ const asYear = (convert: Field['convert']) => (value: unknown) => {
   return typeof year === 'number' ? String(year).padStart(4, '0') : year;
 };
 
-function lineOf(
-  places: readonly { index: number; convert: (value: unknown) => Value }[],
+/** @returns false when the row must go the long way: it has bytes, or no codec accepts it */
+function putLine(
+  shape: TableShape,
+  mapping: TableMapping,
   image: RowImage,
-): string | undefined {
-  const fields: string[] = [];
-  for (const { index, convert } of places) {
-    const field = loadField(convert(image[index] ?? null));
-    if (field === undefined) return undefined;
-    fields.push(field);
-  }
-  // Joined at once: a text that is added to piece by piece is a tree of its pieces until somebody reads it.
-  return fields.join('\t');
+  builder: StatementBuilder,
+): boolean {
+  const [only, another] = lineFieldsOf(shape, mapping);
+  if (!only || another || !builder.takesLines(only.target)) return false;
+  return addAccepted(builder, only, image);
 }
 
-/** @returns false when the row must go the long way: it has bytes, or no codec accepts it */
-function putLines(shape: TableShape, mapping: TableMapping, image: RowImage, sink: Sink): boolean {
-  const writers = lineWritersOf(shape, mapping);
-  if (writers.length === 0) return false;
+function addAccepted(
+  builder: StatementBuilder,
+  { target, fields }: LineFields,
+  values: readonly Value[],
+): boolean {
   try {
-    const [first, second] = writers;
-    if (first && !second) {
-      const line = first.write(image);
-      if (line === undefined) return false;
-      sink({ kind: 'line', target: first.target, line });
-      return true;
-    }
-    const lines = writers.map(({ target, write }) => ({ target, line: write(image) }));
-    if (lines.some(({ line }) => line === undefined)) return false;
-    for (const { target, line } of lines) if (line !== undefined) sink({ kind: 'line', target, line });
-    return true;
+    return builder.addLine(target, fields, values);
   } catch (error) {
     if (error instanceof CodecFault) return false;
     throw error;
   }
 }
 
-/** A row that was read, not streamed, and is hardly on the target yet. @returns whether a translator accepted it */
-export function putNewRow(mapping: TableMapping, row: Row, quarantine: Quarantine, sink: Sink): boolean {
-  const [fields, another] = mapping.fields ?? [];
-  const [target] = mapping.targets;
-  if (fields && !another && target && quarantine.size === 0)
-    try {
-      const line = fields.map(({ from, convert }) =>
-        loadField(convert(from === undefined ? null : row[from])),
-      );
-      if (!line.includes(undefined)) {
-        sink({ kind: 'line', target, line: line.join('\t') });
-        return true;
-      }
-    } catch (error) {
-      if (!(error instanceof CodecFault)) throw error;
-    }
-  return putRow(mapping, row, quarantine, sink);
+/** Puts rows that were read, not streamed, and are hardly on the target yet. */
+export class NewRows {
+  readonly #mapping: TableMapping;
+  readonly #columns: readonly string[];
+  readonly #line: LineFields | undefined;
+
+  /** @param columns what the rows' values are, in their order */
+  constructor(mapping: TableMapping, columns: readonly { name: string; type: string }[]) {
+    this.#mapping = mapping;
+    this.#columns = columns.map(({ name }) => name);
+    const [only, another] = mapping.fields ?? [];
+    const [target] = mapping.targets;
+    this.#line =
+      only && !another && target
+        ? { target, fields: only.map((field) => fieldAmong(columns, field)) }
+        : undefined;
+  }
+
+  /** @returns whether a translator accepted it */
+  put(values: readonly Value[], quarantine: Quarantine, builder: StatementBuilder): boolean {
+    const line = this.#line;
+    if (
+      line &&
+      quarantine.size === 0 &&
+      builder.takesLines(line.target) &&
+      addAccepted(builder, line, values)
+    )
+      return true;
+    return putRow(this.#mapping, rowOf(this.#columns, values), quarantine, builder);
+  }
 }
+
+export const rowOf = (columns: readonly string[], values: readonly Value[]): Row =>
+  Object.fromEntries(columns.map((name, index) => [name, values[index] ?? null]));
 
 const keyOf = ({ sourceKey }: TableMapping, row: Row) =>
   sourceKey.map((column) => literal(row[column])).join();
-
-export type Sink = (change: RowChange | Statement) => void;
 
 /** One row of a row event, in one direction. */
 export function applyRow(
@@ -142,9 +148,9 @@ export function applyRow(
   mapping: TableMapping,
   { before, after }: RowImages,
   quarantine: Quarantine,
-  sink: Sink,
+  builder: StatementBuilder,
 ): void {
-  if (!before && after && quarantine.size === 0 && putLines(shape, mapping, after, sink)) return;
+  if (!before && after && quarantine.size === 0 && putLine(shape, mapping, after, builder)) return;
   const read = readerOf(shape, mapping);
   const was = before && read(before);
   const is = after && read(after);
@@ -152,16 +158,16 @@ export function applyRow(
   const isMoved = was !== null && is !== null && keyOf(mapping, was) !== keyOf(mapping, is);
   if (was && (!is || isMoved) && quarantine.size > 0) {
     const released = quarantine.release(sourceTable, rowKey(sourceKey, was));
-    if (released) sink(released);
+    if (released) builder.addAside(released);
   }
   if (!is) {
-    if (was) remove(mapping, was, sink);
+    if (was) remove(mapping, was, builder);
     return;
   }
   const keysBefore = isMoved && was ? keysOf(mapping, was) : undefined;
-  const isPut = putRow(mapping, is, quarantine, sink, keysBefore);
+  const isPut = putRow(mapping, is, quarantine, builder, keysBefore);
   // Under its old key the source has it no more.
-  if (!isPut && isMoved && was) remove(mapping, was, sink);
+  if (!isPut && isMoved && was) remove(mapping, was, builder);
 }
 
 /**
@@ -173,7 +179,7 @@ export function putRow(
   mapping: TableMapping,
   row: Row,
   quarantine: Quarantine,
-  sink: Sink,
+  builder: StatementBuilder,
   keysBefore?: readonly TranslatedKey[],
 ): boolean {
   const { sourceTable, sourceKey, targets } = mapping;
@@ -182,15 +188,17 @@ export function putRow(
       const target = targets[index];
       if (!target) continue;
       const oldKey = keysBefore?.[index]?.key;
-      sink(oldKey ? { kind: 'rekey', target, was: oldKey, columns } : { kind: 'put', target, columns });
+      builder.add(
+        oldKey ? { kind: 'rekey', target, was: oldKey, columns } : { kind: 'put', target, columns },
+      );
     }
   } catch (error) {
     if (!(error instanceof TranslationError)) throw error;
-    sink(quarantine.put(sourceTable, rowKey(sourceKey, row), row, error));
+    builder.addAside(quarantine.put(sourceTable, rowKey(sourceKey, row), row, error));
     return false;
   }
   const released = quarantine.size > 0 ? quarantine.release(sourceTable, rowKey(sourceKey, row)) : undefined;
-  if (released) sink(released);
+  if (released) builder.addAside(released);
   return true;
 }
 
@@ -204,10 +212,10 @@ function keysOf(mapping: TableMapping, row: Row): readonly TranslatedKey[] | und
   }
 }
 
-function remove(mapping: TableMapping, was: Row, sink: Sink): void {
+function remove(mapping: TableMapping, was: Row, builder: StatementBuilder): void {
   for (const [index, { key }] of (keysOf(mapping, was) ?? []).entries()) {
     const target = mapping.targets[index];
     // A group of columns stays with its row, which exists as long as its root does.
-    if (target?.root) sink({ kind: 'remove', target, key });
+    if (target?.root) builder.add({ kind: 'remove', target, key });
   }
 }

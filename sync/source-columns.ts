@@ -8,6 +8,8 @@ export type SourceColumn = {
   readonly name: string;
   /** As in information_schema: `varchar`, `enum`, `bigint`, … */
   readonly type: string;
+  /** As in COLUMN_TYPE: `varchar(20)`, `bigint(20) unsigned`. */
+  readonly full: string;
   /** Of texts, apart from ENUM and SET. */
   readonly charset: string | undefined;
   readonly collation: string | undefined;
@@ -41,6 +43,7 @@ export async function readSourceColumns(
     return {
       name,
       type,
+      full: String(row?.full),
       charset: isText ? String(row?.charset) : undefined,
       collation: isText ? String(row?.collation) : undefined,
       members: membersIn(String(row?.full)),

@@ -1,14 +1,12 @@
 // Changes of target rows as SQL: runs of the same kind on the same table become statements of many rows.
 import type { Value } from '../acl/domain.ts';
 import type { Row } from '../acl/translator.ts';
-import { LoadLines, rowOfLine } from './load-rows.ts';
-import type { TargetTable } from './mapping.ts';
+import { LoadLines } from './load-rows.ts';
+import type { Field, TargetTable } from './mapping.ts';
 
 export type RowChange =
   /** The row is, or becomes, this: inserted, or its columns of this direction overwritten. */
   | { readonly kind: 'put'; readonly target: TargetTable; readonly columns: Row }
-  /** A new row, already as LOAD DATA reads it. */
-  | { readonly kind: 'line'; readonly target: TargetTable; readonly line: string }
   | { readonly kind: 'remove'; readonly target: TargetTable; readonly key: Row }
   /** The same row under another key; columns that this direction does not write stay with it. */
   | { readonly kind: 'rekey'; readonly target: TargetTable; readonly was: Row; readonly columns: Row };
@@ -109,23 +107,48 @@ const numberPattern = /^-?\d+(\.\d+)?$/;
 export const numberLiteral = (value: Value | undefined): string =>
   typeof value === 'string' && numberPattern.test(value) ? value : literal(value);
 
-type Run = {
+/** How much of a run belongs to whole transactions. */
+type Mark = { count: number; size: number };
+
+type RowRun = {
   readonly kind: 'put' | 'remove';
   readonly target: TargetTable;
   readonly isLenient: boolean;
   readonly rows: Row[];
+  readonly whole: Mark;
 };
 
-type LineRun = { readonly kind: 'line'; readonly target: TargetTable; readonly lines: LoadLines };
+type LineRun = {
+  readonly kind: 'line';
+  readonly target: TargetTable;
+  readonly lines: LoadLines;
+  readonly whole: Mark;
+};
 
-/** Collects changes in their order and writes them as few statements. */
+type Run = RowRun | LineRun;
+
+const isRun = (part: Run | Statement): part is Run => 'kind' in part;
+const nothing = (): Mark => ({ count: 0, size: 0 });
+
+/** How one column comes of a source row's values: of the one at `index`, or of none. */
+export type FieldAt = { readonly index: number; readonly convert: Field['convert'] };
+
+/**
+ * Collects changes in their order and writes them as few statements. Those of a transaction that has not ended can be
+ * told from the whole ones before it.
+ */
 export class StatementBuilder {
   readonly #rules: WriteRules;
-  readonly #closed: Statement[] = [];
+  #closed: (Run | Statement)[] = [];
   /** One run of rows a table is open. */
-  readonly #open = new Map<string, Run | LineRun>();
+  readonly #open = new Map<string, Run>();
+  /** What order does not matter for. */
+  #aside: Statement[] = [];
+  readonly #takesLines = new Map<string, boolean>();
   #chars = 0;
-  #rows = 0;
+  #added = 0;
+  /** As it was when the transaction under way began. */
+  #whole = { closed: 0, aside: 0, chars: 0 };
 
   constructor(rules: WriteRules) {
     this.#rules = rules;
@@ -136,33 +159,163 @@ export class StatementBuilder {
     return this.#chars;
   }
 
+  /** Of these, the characters of the transaction under way. */
+  get charsUnderWay(): number {
+    return this.#chars - this.#whole.chars;
+  }
+
   /** How many there are that nothing can be added to. */
   get statements(): number {
     return this.#closed.length;
   }
 
-  get rows(): number {
-    return this.#rows;
+  /** Grows with everything that is added. */
+  get added(): number {
+    return this.#added;
+  }
+
+  /** What is added from here on is of a transaction that has not ended. */
+  begin(): void {
+    this.#whole = { closed: this.#closed.length, aside: this.#aside.length, chars: this.#chars };
+    for (const run of this.#open.values()) {
+      run.whole.count = run.kind === 'line' ? run.lines.count : run.rows.length;
+      run.whole.size = run.kind === 'line' ? run.lines.size : 0;
+    }
   }
 
   add(change: RowChange): void {
-    this.#rows++;
+    this.#added++;
     const { target } = change;
-    if (this.#rules.keepOrder)
-      for (const table of this.#open.keys()) if (table !== target.table) this.#close(table);
-    if (change.kind === 'line') this.#addLine(target, change.line);
-    else if (change.kind === 'remove') this.#append('remove', target, change.key);
+    this.#closeOthers(target);
+    if (change.kind === 'remove') this.#append('remove', target, change.key);
     else if (change.kind === 'put' && target.root && this.#rules.isPlain(target.table))
       this.#append('put', target, change.columns);
     else this.#single(change);
   }
 
+  /** Whether new rows of a table may be handed over as lines. */
+  takesLines({ table }: TargetTable): boolean {
+    let takes = this.#takesLines.get(table);
+    if (takes === undefined) {
+      takes = this.#rules.isPlain(table) && (this.#rules.zeroEnums?.(table).length ?? 0) === 0;
+      this.#takesLines.set(table, takes);
+    }
+    return takes;
+  }
+
+  /**
+   * A new row, straight as LOAD DATA reads it.
+   * @returns false, and nothing is added, when a value is bytes
+   * @throws CodecFault, and nothing is added
+   */
+  addLine(target: TargetTable, fields: readonly FieldAt[], values: readonly Value[]): boolean {
+    this.#closeOthers(target);
+    const { lines } = this.#lineRun(target);
+    const before = lines.size;
+    try {
+      for (const { index, convert } of fields)
+        if (!lines.field(convert(values[index] ?? null))) {
+          lines.undo();
+          return false;
+        }
+    } catch (error) {
+      lines.undo();
+      throw error;
+    }
+    lines.endLine();
+    this.#chars += lines.size - before;
+    this.#added++;
+    return true;
+  }
+
+  /** A statement that keeps its place. */
+  addStatement(statement: Statement): void {
+    this.#added++;
+    for (const table of [...this.#open.keys()]) this.#close(table);
+    this.#closed.push(statement);
+  }
+
+  /** A statement that order does not matter for. */
+  addAside(statement: Statement): void {
+    this.#added++;
+    this.#aside.push(statement);
+  }
+
   /** All of it, in order; the builder is empty afterwards. */
   take(): Statement[] {
-    for (const table of [...this.#open.keys()]) this.#close(table);
+    const parts = [...this.#closed, ...this.#open.values()];
+    const aside = this.#aside;
+    this.#open.clear();
+    this.#closed = [];
+    this.#aside = [];
     this.#chars = 0;
-    this.#rows = 0;
-    return this.#closed.splice(0);
+    this.#whole = { closed: 0, aside: 0, chars: 0 };
+    return [...this.#statementsOf(parts), ...aside];
+  }
+
+  /** What is of whole transactions; the one that is under way stays. */
+  takeWhole(): Statement[] {
+    const { whole, later, aside, laterAside, chars } = this.#split();
+    this.#closed = later;
+    this.#aside = laterAside;
+    this.#chars = chars;
+    this.#whole = { closed: 0, aside: 0, chars: 0 };
+    return [...this.#statementsOf(whole), ...aside];
+  }
+
+  /** Forgets the transaction that is under way. */
+  forget(): void {
+    const { whole, later, aside, chars } = this.#split();
+    for (const part of later) if (isRun(part) && part.kind === 'line') part.lines.release();
+    this.#closed = whole;
+    this.#aside = aside;
+    this.#chars -= chars;
+    this.begin();
+  }
+
+  #split() {
+    const whole: (Run | Statement)[] = [];
+    const later: (Run | Statement)[] = [];
+    for (const [index, part] of [...this.#closed, ...this.#open.values()].entries())
+      if (index < this.#whole.closed) whole.push(part);
+      else if (isRun(part) && part.whole.count > 0) {
+        const rest = restOf(part);
+        whole.push(part);
+        if (rest) later.push(rest);
+      } else later.push(part);
+    this.#open.clear();
+    return {
+      whole,
+      later,
+      aside: this.#aside.slice(0, this.#whole.aside),
+      laterAside: this.#aside.slice(this.#whole.aside),
+      chars: this.charsUnderWay,
+    };
+  }
+
+  #statementsOf(parts: readonly (Run | Statement)[]): Statement[] {
+    return parts.map((part) =>
+      !isRun(part)
+        ? part
+        : part.kind === 'line'
+          ? this.#lines(part)
+          : part.kind === 'remove'
+            ? this.#removal(part)
+            : this.#upsert(part),
+    );
+  }
+
+  #closeOthers({ table }: TargetTable): void {
+    if (this.#rules.keepOrder) for (const open of this.#open.keys()) if (open !== table) this.#close(open);
+  }
+
+  #lineRun(target: TargetTable): LineRun {
+    const run = this.#open.get(target.table);
+    if (run?.kind === 'line' && run.target === target) return run;
+    this.#close(target.table);
+    const made: LineRun = { kind: 'line', target, lines: new LoadLines(), whole: nothing() };
+    this.#open.set(target.table, made);
+    return made;
   }
 
   #name(table: string): string {
@@ -198,51 +351,32 @@ export class StatementBuilder {
     return this.#rules.zeroEnums?.(table).some((column) => row[column] === '') ?? false;
   }
 
-  #addLine(target: TargetTable, line: string): void {
-    const isLenient = (this.#rules.zeroEnums?.(target.table).length ?? 0) > 0;
-    if (isLenient || !this.#rules.isPlain(target.table)) {
-      const columns = rowOfLine(line, target.columns);
-      if (this.#rules.isPlain(target.table)) this.#append('put', target, columns);
-      else this.#single({ kind: 'put', target, columns });
-      return;
-    }
-    let run = this.#open.get(target.table);
-    if (run && (run.kind !== 'line' || run.target !== target)) {
-      this.#close(target.table);
-      run = undefined;
-    }
-    if (run?.kind !== 'line') {
-      run = { kind: 'line', target, lines: new LoadLines() };
-      this.#open.set(target.table, run);
-    }
-    this.#chars += run.lines.add(line);
-  }
-
-  #append(kind: Run['kind'], target: TargetTable, row: Row): void {
-    let run = this.#open.get(target.table);
+  #append(kind: RowRun['kind'], target: TargetTable, row: Row): void {
+    const run = this.#open.get(target.table);
     const isLenient = kind === 'put' && this.#isLenient(target.table, row);
+    this.#chars += weigh(row);
     if (
       run &&
-      (run.kind === 'line' || run.kind !== kind || run.target !== target || run.isLenient !== isLenient)
-    ) {
+      run.kind !== 'line' &&
+      run.kind === kind &&
+      run.target === target &&
+      run.isLenient === isLenient
+    )
+      run.rows.push(row);
+    else {
       this.#close(target.table);
-      run = undefined;
+      this.#open.set(target.table, { kind, target, isLenient, rows: [row], whole: nothing() });
     }
-    if (run) run.rows.push(row);
-    else this.#open.set(target.table, { kind, target, isLenient, rows: [row] });
-    this.#chars += weigh(row);
   }
 
   #close(table: string): void {
     const run = this.#open.get(table);
     if (!run) return;
     this.#open.delete(table);
-    this.#closed.push(
-      run.kind === 'line' ? this.#lines(run) : run.kind === 'remove' ? this.#removal(run) : this.#upsert(run),
-    );
+    this.#closed.push(run);
   }
 
-  #removal({ target, rows }: Run): Statement {
+  #removal({ target, rows }: RowRun): Statement {
     const name = this.#name(target.table);
     const [first = '', ...others] = target.key;
     const value = (row: Row, column: string) => this.#keyLiteral(target.table, column, row);
@@ -260,7 +394,7 @@ export class StatementBuilder {
     );
   }
 
-  #upsert({ target, rows, isLenient }: Run): Statement {
+  #upsert({ target, rows, isLenient }: Omit<RowRun, 'kind' | 'whole'>): Statement {
     const name = this.#name(target.table);
     const columns = target.columns.map(quoteName);
     const update = columns.map((column) => `${column}=VALUES(${column})`).join(',');
@@ -275,7 +409,7 @@ export class StatementBuilder {
 
   #lines({ target, lines }: LineRun): Statement {
     const { count } = lines;
-    const upsert = (rows: Row[]) => this.#upsert({ kind: 'put', target, isLenient: false, rows });
+    const upsert = (rows: Row[]) => this.#upsert({ target, isLenient: false, rows });
     if (count < loadRowsMin) return upsert(lines.rows(target.columns));
     const columns = target.columns.map(quoteName).join(',');
     const sql = `LOAD DATA LOCAL INFILE 'rows' INTO TABLE ${this.#name(target.table)} CHARACTER SET utf8mb4 (${columns})`;
@@ -294,6 +428,16 @@ export class StatementBuilder {
       more: () => instead().more?.() ?? [],
     };
   }
+}
+
+/** What of a run came after its whole transactions, taken out of it. */
+function restOf(run: Run): Run | undefined {
+  const { count, size } = run.whole;
+  if (run.kind === 'line')
+    return run.lines.count > count
+      ? { ...run, lines: run.lines.splitAt(count, size), whole: nothing() }
+      : undefined;
+  return run.rows.length > count ? { ...run, rows: run.rows.splice(count), whole: nothing() } : undefined;
 }
 
 function* partsOf(rows: readonly Row[], rowsMax: number): Generator<readonly Row[], undefined> {

@@ -9,6 +9,7 @@ import type { Side } from '../capability/capability.ts';
 import type { Change } from './binlog/change.ts';
 import { BinlogError } from './binlog/errors.ts';
 import { namesIn } from './binlog/query.ts';
+import type { BinlogReader } from './binlog/reader.ts';
 import type { RowImage, RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import { SyncError, type SyncErrorCode } from './errors.ts';
@@ -28,7 +29,7 @@ import { type TableMapping, withoutAdded } from './mapping.ts';
 import { comparePositions, type Position, parsePosition, printPosition } from './position.ts';
 import { Quarantine } from './quarantine.ts';
 import { applyRow, putRow } from './rows-to-changes.ts';
-import { type RowChange, type Statement, StatementBuilder, type WriteRules } from './statements.ts';
+import { type Statement, StatementBuilder, type WriteRules } from './statements.ts';
 import { clearStop, isPassedOver, type Stop } from './stops.ts';
 import { Tripwires } from './tripwires.ts';
 
@@ -44,6 +45,9 @@ export type Companion = {
   mark(mark: string): Promise<readonly Statement[]> | undefined;
 };
 
+/** What gives the changes: a reader of the binlog. */
+export type Source = Pick<BinlogReader, 'events' | 'hasQueued' | 'stop'>;
+
 export type StreamOptions = {
   readonly key: FrameKey;
   /** `references`: rows that follow legacy whoever owns the capability. */
@@ -55,10 +59,7 @@ export type StreamOptions = {
   readonly rules: WriteRules;
   connectTarget(): Promise<Connection>;
   /** `none`: transactions without their rows. */
-  openSource(
-    from: Position,
-    rows: 'all' | 'none',
-  ): Promise<{ readonly events: AsyncIterable<Change>; stop(): Promise<void> }>;
+  openSource(from: Position, rows: 'all' | 'none'): Promise<Source>;
   readonly companion?: Companion;
   /** An acknowledged stop: its event may be passed over. */
   readonly acknowledged?: Stop;
@@ -74,6 +75,7 @@ const batchStatementsMax = 500;
 /** What is held of one source transaction until its end, in characters; a larger one is written as it comes. */
 const pendingCharsMax = 1_000_000;
 const savePositionMs = 1_000;
+const turnMsMax = 0.25;
 const busyTriesMax = 12;
 
 const other = (side: Side): Side => (side === 'legacy' ? 'service' : 'legacy');
@@ -84,10 +86,8 @@ type Transaction = {
   marked: boolean;
   /** The state before it: a transaction that is abandoned leaves nothing behind. */
   readonly before: StreamState;
-  /** Row changes, and statements of other kinds, in their order. */
-  readonly pending: (RowChange | Statement)[];
-  /** About how much of them there is. */
-  pendingChars: number;
+  /** What the builder had been given before it. */
+  readonly addedBefore: number;
   rows: number;
   heartbeats: string[];
   /** It has the close row that names the other side, which opens. */
@@ -108,9 +108,6 @@ export class Stream {
   #committed!: StreamState;
   /** As read; becomes the target's with the next commit. */
   #state!: StreamState;
-  /** Of whole transactions that have not gone out: what comes before the builder's, and what order does not matter for. */
-  #ready: Statement[] = [];
-  #extra: Statement[] = [];
   /** Until when, by the source's clock in Unix seconds, the newest turn is in force. */
   #turnUntil = 0;
   #heartbeats: string[] = [];
@@ -150,11 +147,11 @@ export class Stream {
       this.#options.onCommitted(this.#committed, 0);
       while (!signal.aborted)
         try {
-          await this.#read('all', signal, (events) => this.#consume(events));
+          await this.#read('all', signal, (source) => this.#consume(source));
         } catch (error) {
           await this.#saveBefore();
           if (!this.#mayPassOver(error)) throw error;
-          await this.#read('none', signal, (events) => this.#passOver(events));
+          await this.#read('none', signal, ({ events }) => this.#passOver(events));
         }
       await this.#flush();
       await this.#settle();
@@ -168,13 +165,13 @@ export class Stream {
   async #read(
     rows: 'all' | 'none',
     signal: AbortSignal,
-    use: (events: AsyncIterable<Change>) => Promise<void>,
+    use: (source: Source) => Promise<void>,
   ): Promise<void> {
     const reader = await this.#options.openSource(this.#state.position, rows);
     const stop = () => void reader.stop();
     signal.addEventListener('abort', stop, { once: true });
     try {
-      if (!signal.aborted) await use(reader.events);
+      if (!signal.aborted) await use(reader);
     } finally {
       signal.removeEventListener('abort', stop);
       await reader.stop();
@@ -221,20 +218,25 @@ export class Stream {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  async #consume(events: AsyncIterable<Change>): Promise<void> {
-    const iterator = events[Symbol.asyncIterator]();
+  async #consume(source: Source): Promise<void> {
+    const iterator = source.events[Symbol.asyncIterator]();
     let next = iterator.next();
+    let turnedAt = performance.now();
     for (;;) {
-      // While events are at hand transactions are gathered; when there are none what is gathered goes out.
-      let arrived = false;
-      const mark = () => {
-        arrived = true;
-      };
-      next.then(mark, mark);
-      await nextTurn();
-      if (!arrived) {
-        await this.#flush();
-        while (!arrived && !(await settledWithin(next, savePositionMs))) await this.#idle();
+      // While events are at hand transactions are gathered; when there are none what is gathered goes out. Now and
+      // then everybody else has a turn: the target's answers, and the source's bytes.
+      if (!source.hasQueued() || performance.now() - turnedAt > turnMsMax) {
+        let arrived = false;
+        const mark = () => {
+          arrived = true;
+        };
+        next.then(mark, mark);
+        await nextTurn();
+        if (!arrived) {
+          await this.#flush();
+          while (!arrived && !(await settledWithin(next, savePositionMs))) await this.#idle();
+        }
+        turnedAt = performance.now();
       }
       this.#throwFailure();
       const { done, value } = await next;
@@ -256,12 +258,12 @@ export class Stream {
   async #handle(change: Change): Promise<void> {
     switch (change.kind) {
       case 'begin':
+        this.#builder.begin();
         this.#tx = {
           first: true,
           marked: false,
           before: this.#state,
-          pending: [],
-          pendingChars: 0,
+          addedBefore: this.#builder.added,
           rows: 0,
           heartbeats: [],
         };
@@ -289,6 +291,7 @@ export class Stream {
   async #forget(tx: Transaction, position: Position | undefined): Promise<void> {
     await tx.frame?.rollback();
     this.#tx = undefined;
+    this.#builder.forget();
     this.#state = position ? { ...tx.before, position } : tx.before;
     // What it put into quarantine, or took out, has not happened.
     await this.#flush();
@@ -296,28 +299,28 @@ export class Stream {
     this.#quarantine = await Quarantine.load(this.#sql, this.#options.key);
   }
 
-  async #handleRows(tx: Transaction, { table, rows }: Extract<Change, { kind: 'rows' }>): Promise<void> {
-    if (table.schema === 'banyan') return this.#handleOwn(tx, table, rows);
+  async #handleRows(tx: Transaction, change: Extract<Change, { kind: 'rows' }>): Promise<void> {
+    const { table } = change;
+    if (table.schema === 'banyan') return this.#handleOwn(tx, table, change.rows);
     tx.first = false;
     const mappings =
       table.schema === this.#options.sourceSchema ? this.#options.mappings.get(table.table) : undefined;
     if (!mappings || tx.marked) return;
+    const { rows } = change;
     if (!this.#isApplying()) {
       if (this.#isWatching()) this.#trip(`rows of ${table.table}`, rows.length);
       return;
     }
-    const sink = (change: RowChange | Statement) => void tx.pending.push(change);
     const companion = this.#options.companion;
     for (const mapping of this.#mappingsOf(table, mappings))
       for (const images of rows) {
-        applyRow(table, mapping, images, this.#quarantine, sink);
+        applyRow(table, mapping, images, this.#quarantine, this.#builder);
         if (companion)
           for (const image of [images.before, images.after])
             if (image) companion.passed(mapping, image, table);
       }
     tx.rows += rows.length;
-    for (const { before, after } of rows) tx.pendingChars += weigh(after ?? before);
-    if (tx.pendingChars >= pendingCharsMax) await this.#writeLarge(tx);
+    if (this.#builder.charsUnderWay >= pendingCharsMax) await this.#writeLarge(tx);
   }
 
   #mappingsOf(table: TableShape, mappings: readonly TableMapping[]): readonly TableMapping[] {
@@ -367,7 +370,7 @@ export class Stream {
       }
       if (table.table === 'banyan_watermark' && of === key.capability) {
         const chunk = this.#isApplying() ? companion?.mark(String(named(after, 'mark'))) : undefined;
-        if (chunk) tx.pending.push(...(await chunk));
+        for (const statement of (await chunk) ?? []) this.#builder.addStatement(statement);
       }
     }
     tx.first = false;
@@ -449,23 +452,11 @@ export class Stream {
       await this.#settle();
       await this.#commitBatch([], 0, { ...tx.open, before: tx.before });
     } else if (tx.frame) await this.#finishLarge(tx, tx.frame);
-    else if (tx.pending.length > 0) {
-      for (const each of tx.pending) this.#gather(each);
+    else if (this.#builder.added > tx.addedBefore) {
       this.#rows += tx.rows;
       this.#transactions++;
     }
     if (this.#transactions === 0) this.#passHeartbeats();
-  }
-
-  #gather(each: RowChange | Statement): void {
-    if ('kind' in each) this.#builder.add(each);
-    // Quarantined rows are in a table of their own; a backfill's rows keep their place among the stream's.
-    else if (each.table === 'banyan_quarantine') this.#extra.push(each);
-    else this.#ready.push(...this.#builder.take(), each);
-  }
-
-  #takeStatements(): Statement[] {
-    return [...this.#ready.splice(0), ...this.#builder.take(), ...this.#extra.splice(0)];
   }
 
   /** Heartbeats count once everything before them is on the target. */
@@ -491,8 +482,8 @@ export class Stream {
   async #retryQuarantined(): Promise<Statement[]> {
     for (const { table, row } of await this.#quarantine.toRetry(this.#sql))
       for (const mapping of this.#options.mappings.get(table) ?? [])
-        putRow(mapping, row, this.#quarantine, (change) => this.#gather(change));
-    return this.#takeStatements();
+        putRow(mapping, row, this.#quarantine, this.#builder);
+    return this.#builder.take();
   }
 
   async #settle(): Promise<void> {
@@ -504,7 +495,8 @@ export class Stream {
   async #flush(): Promise<void> {
     await this.#settle();
     if (this.#transactions === 0) return;
-    const statements = [...this.#takeStatements(), ...this.#tripwires.take()];
+    const whole = this.#tx ? this.#builder.takeWhole() : this.#builder.take();
+    const statements = [...whole, ...this.#tripwires.take()];
     const heartbeats = this.#heartbeats.splice(0);
     const rows = this.#rows;
     this.#transactions = 0;
@@ -532,9 +524,7 @@ export class Stream {
       });
       tx.frame = frame;
     }
-    for (const each of tx.pending.splice(0)) this.#gather(each);
-    tx.pendingChars = 0;
-    const statements = this.#takeStatements();
+    const statements = this.#builder.take();
     await tx.frame.write(statements);
     // They are not sent again: a failure begins the whole transaction anew.
     for (const { load } of statements) load?.release();
@@ -572,7 +562,8 @@ export class Stream {
     open?: { owner: Side; epoch: bigint; before: StreamState },
   ): Promise<void> {
     const before = this.#committed;
-    const state = { ...this.#state, seq: before.seq + 1n };
+    // A transaction that has not ended has moved nothing yet.
+    const state = { ...(this.#tx?.before ?? this.#state), seq: before.seq + 1n };
     const all = [...statements, ...this.#passedStop()];
     // An opening belongs to the epoch that it ends.
     const check = statements.length > 0 || open ? this.#check(open?.before ?? state) : 'position';
@@ -612,19 +603,6 @@ export class Stream {
     const { seq, position } = await readStreamState(this.#sql, key);
     return seq === state.seq && printPosition(position) === printPosition(state.position);
   }
-}
-
-/** About how much memory a row image takes, in characters. */
-function weigh(image: RowImage | null): number {
-  let chars = 0;
-  for (const value of image ?? [])
-    chars +=
-      typeof value === 'object' && value !== null
-        ? 2 * value.length
-        : typeof value === 'string'
-          ? value.length + 4
-          : 8;
-  return chars;
 }
 
 async function settledWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {

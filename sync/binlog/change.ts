@@ -21,6 +21,7 @@ export type RowsChange = {
   /** The same object as long as the table's definition is the same. */
   readonly table: TableShape;
   readonly change: ChangeKind;
+  /** Decoded when asked for. @throws BinlogError corrupt-event */
   readonly rows: readonly RowChange[];
   /** Seconds since 1970, by the source's clock, of the statement. */
   readonly timestamp: number;

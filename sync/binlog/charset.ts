@@ -6,7 +6,10 @@ import { euckrUnits } from './euckr.ts';
 /** The text of bytes `from` to `to`. */
 export type Decode = (buffer: Buffer, from: number, to: number) => string;
 
-const decodeUtf8: Decode = (buffer, from, to) => buffer.toString('utf8', from, to);
+const decodeUtf8: Decode = (buffer, from, to) =>
+  to - from <= 2 && endOfAscii(buffer, from, to) === to
+    ? asciiText(buffer, from, to)
+    : buffer.toString('utf8', from, to);
 
 /** What the server shows for bytes that stand for no character. */
 const unknownUnit = 0x3f;
@@ -40,9 +43,27 @@ function endOfAscii(buffer: Buffer, from: number, to: number): number {
   return at;
 }
 
+/** Texts of two characters and fewer: flags and codes, which tables are full of. */
+const shortTexts: string[] = [];
+
+/** Bytes below 0x80. */
+function asciiText(buffer: Buffer, from: number, to: number): string {
+  const length = to - from;
+  if (length > 2) return buffer.toString('latin1', from, to);
+  if (length === 0) return '';
+  const index =
+    length === 1 ? (buffer[from] ?? 0) : 0x80 + (((buffer[from] ?? 0) << 7) | (buffer[from + 1] ?? 0));
+  let text = shortTexts[index];
+  if (text === undefined) {
+    text = buffer.toString('latin1', from, to);
+    shortTexts[index] = text;
+  }
+  return text;
+}
+
 function singleByte(table: Uint16Array): Decode {
   return (buffer, from, to) => {
-    if (endOfAscii(buffer, from, to) === to) return buffer.toString('latin1', from, to);
+    if (endOfAscii(buffer, from, to) === to) return asciiText(buffer, from, to);
     const out = room(to - from);
     for (let at = from; at < to; at++) out[at - from] = table[buffer[at] ?? 0] ?? 0;
     return textOfRoom(to - from);
@@ -53,7 +74,7 @@ const isEuckrTrail = (byte: number) =>
   (byte >= 0x41 && byte <= 0x5a) || (byte >= 0x61 && byte <= 0x7a) || (byte >= 0x81 && byte <= 0xfe);
 
 const decodeEuckr: Decode = (buffer, from, to) => {
-  if (endOfAscii(buffer, from, to) === to) return buffer.toString('latin1', from, to);
+  if (endOfAscii(buffer, from, to) === to) return asciiText(buffer, from, to);
   const units = euckrUnits();
   const out = room(to - from);
   let put = 0;

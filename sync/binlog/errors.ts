@@ -55,3 +55,11 @@ export function corrupt(what: string, cause?: unknown): BinlogError {
     cause,
   );
 }
+
+/** Reading past a buffer's end is what damaged bytes do; a fault of the stream, not of the program. */
+export function asCorrupt(cause: unknown): unknown {
+  if (cause instanceof BinlogError) return cause;
+  return cause instanceof RangeError || cause instanceof TypeError
+    ? corrupt('it does not add up', cause)
+    : cause;
+}

@@ -1,7 +1,7 @@
 // A run of raw events as changes.
 import type { Change } from './change.ts';
 import { unpackMariadb, unpackPayload } from './decompress.ts';
-import { BinlogError, corrupt } from './errors.ts';
+import { asCorrupt, corrupt } from './errors.ts';
 import { type BinlogEvent, eventType, type Format, nameOfType, Unframer } from './event.ts';
 import type { Transactions } from './transactions.ts';
 
@@ -10,14 +10,6 @@ export type EventSource = {
   take(): Buffer | undefined;
   wait(): Promise<boolean>;
 };
-
-/** Reading past a buffer's end is what damaged bytes do; a fault of the stream, not of the program. */
-function asCorrupt(cause: unknown): unknown {
-  if (cause instanceof BinlogError) return cause;
-  return cause instanceof RangeError || cause instanceof TypeError
-    ? corrupt('it does not add up', cause)
-    : cause;
-}
 
 async function* changesOf(
   event: BinlogEvent,

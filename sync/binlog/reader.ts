@@ -47,6 +47,8 @@ export type BinlogReader = {
    * more than queueBytesMax and one event, however slowly this is read.
    */
   readonly events: AsyncIterable<Change>;
+  /** Whether events have arrived that `events` has not come to yet. */
+  hasQueued(): boolean;
   /** Idempotent. */
   stop(): Promise<void>;
   /** Settles, never by a rejection, when the connection is closed and every file is gone. */
@@ -83,6 +85,10 @@ class Stream {
 
   get done(): Promise<void> {
     return this.#finished.promise;
+  }
+
+  hasQueued(): boolean {
+    return (this.#dump?.queuedBytes ?? 0) > 0;
   }
 
   async stop(): Promise<void> {
@@ -230,6 +236,7 @@ export async function openBinlog(options: BinlogOptions): Promise<BinlogReader> 
     return {
       from,
       events: { [Symbol.asyncIterator]: () => stream.changes() },
+      hasQueued: () => stream.hasQueued(),
       stop: () => stream.stop(),
       done: stream.done,
       [Symbol.asyncDispose]: () => stream.stop(),

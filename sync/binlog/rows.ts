@@ -1,9 +1,11 @@
 // Row events: a table's id, which columns the images have, then images without any frame of their own.
+
+import type { RowsChange } from './change.ts';
 import type { ReadValue, Value } from './columns.ts';
 import { Cursor } from './cursor.ts';
-import { BinlogError, corrupt } from './errors.ts';
+import { asCorrupt, BinlogError, corrupt } from './errors.ts';
 import { eventType, type Format } from './event.ts';
-import type { TableReader } from './table-map.ts';
+import type { TableReader, TableShape } from './table-map.ts';
 
 /** One row's values, in column order. */
 export type RowImage = readonly Value[];
@@ -73,31 +75,63 @@ function readImage(cursor: Cursor, readers: readonly ReadValue[]): Value[] {
   return image;
 }
 
-/**
- * All rows of the event.
- * @throws BinlogError row-image-incomplete, corrupt-event
- */
-export function readRows(head: RowsHead, table: TableReader): RowChange[] {
-  const { kind, cursor } = head;
-  const { readers, shape } = table;
-  const count = readers.length;
-  const written = cursor.packed();
-  if (written !== count)
-    throw corrupt(`rows of ${written} columns for ${shape.schema}.${shape.table}, which has ${count}`);
-  const bitmaps = kind === 'update' ? 2 : 1;
-  for (let i = 0; i < bitmaps; i++)
-    if (!hasEveryColumn(cursor.bytes((count + 7) >> 3), count)) throw incompleteImage(table);
-  const rows: RowChange[] = [];
-  while (cursor.at < cursor.end) {
-    const from = cursor.at;
-    if (kind === 'insert') rows.push({ before: null, after: readImage(cursor, readers) });
-    else {
-      const before = readImage(cursor, readers);
-      rows.push({ before, after: kind === 'update' ? readImage(cursor, readers) : null });
-    }
-    if (cursor.at === from) throw corrupt('a row of no bytes');
+/** The rows of one row event, decoded when somebody asks for them: a stream that only watches passes most over. */
+export class RowsEvent implements RowsChange {
+  readonly kind = 'rows';
+  readonly change: ChangeKind;
+  readonly timestamp: number;
+  readonly endsStatement: boolean;
+  readonly #cursor: Cursor;
+  readonly #table: TableReader;
+  #rows: readonly RowChange[] | undefined;
+
+  /** @throws BinlogError row-image-incomplete, corrupt-event */
+  constructor({ kind, cursor, flags }: RowsHead, table: TableReader, timestamp: number) {
+    const { readers, shape } = table;
+    const count = readers.length;
+    const written = cursor.packed();
+    if (written !== count)
+      throw corrupt(`rows of ${written} columns for ${shape.schema}.${shape.table}, which has ${count}`);
+    const bitmaps = kind === 'update' ? 2 : 1;
+    for (let i = 0; i < bitmaps; i++)
+      if (!hasEveryColumn(cursor.bytes((count + 7) >> 3), count)) throw incompleteImage(table);
+    this.change = kind;
+    this.timestamp = timestamp;
+    this.endsStatement = (flags & statementEndFlag) !== 0;
+    this.#cursor = cursor;
+    this.#table = table;
   }
-  return rows;
+
+  get table(): TableShape {
+    return this.#table.shape;
+  }
+
+  /** @throws BinlogError corrupt-event */
+  get rows(): readonly RowChange[] {
+    if (!this.#rows)
+      try {
+        this.#rows = this.#read();
+      } catch (error) {
+        throw asCorrupt(error);
+      }
+    return this.#rows;
+  }
+
+  #read(): RowChange[] {
+    const cursor = this.#cursor;
+    const { readers } = this.#table;
+    const rows: RowChange[] = [];
+    while (cursor.at < cursor.end) {
+      const from = cursor.at;
+      if (this.change === 'insert') rows.push({ before: null, after: readImage(cursor, readers) });
+      else {
+        const before = readImage(cursor, readers);
+        rows.push({ before, after: this.change === 'update' ? readImage(cursor, readers) : null });
+      }
+      if (cursor.at === from) throw corrupt('a row of no bytes');
+    }
+    return rows;
+  }
 }
 
 function incompleteImage({ shape }: TableReader): BinlogError {

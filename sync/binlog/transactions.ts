@@ -1,7 +1,7 @@
 // From events to changes: where transactions begin and end, which rows count, and the position after each.
 
 import type { Point, Position } from '../position.ts';
-import type { Change, RowsChange } from './change.ts';
+import type { Change } from './change.ts';
 import { Cursor } from './cursor.ts';
 import { BinlogError, corrupt } from './errors.ts';
 import { artificialFlag, type BinlogEvent, eventType, type Format } from './event.ts';
@@ -12,7 +12,7 @@ import { type Held, holdEvents } from './held.ts';
 import { passOver } from './other-events.ts';
 import { type Gtid, Place, printGtid } from './place.ts';
 import { classifyStatement, readQuery } from './query.ts';
-import { readRows, readRowsHead, statementEndFlag } from './rows.ts';
+import { RowsEvent, readRowsHead, statementEndFlag } from './rows.ts';
 import type { Collations } from './table-map.ts';
 import type { Tables } from './tables.ts';
 
@@ -205,14 +205,7 @@ export class Transactions {
     const known = this.#options.tables.get(head.tableId);
     if (!known) throw corrupt(`rows of table ${head.tableId}, which has no table map`);
     if (!known.reader) return none;
-    const change: RowsChange = {
-      kind: 'rows',
-      table: known.reader.shape,
-      change: head.kind,
-      rows: readRows(head, known.reader),
-      timestamp: event.timestamp,
-      endsStatement: (head.flags & statementEndFlag) !== 0,
-    };
+    const change = new RowsEvent(head, known.reader, event.timestamp);
     return group.hasBegun ? [change] : [...this.#beginChange(group), change];
   }
 
