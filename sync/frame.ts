@@ -195,6 +195,13 @@ async function executeStrictly(sql: Connection, statement: Statement): Promise<v
   }
 }
 
+const sliceBytes = 256 * 1024;
+
+/** The driver copies what it is given. */
+function* slicesOf(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length; at += sliceBytes) yield bytes.subarray(at, at + sliceBytes);
+}
+
 /** Connections whose server does not take LOAD DATA LOCAL. */
 const withoutLoad = new WeakSet<Connection>();
 
@@ -209,7 +216,7 @@ async function loaded(sql: Connection, load: NonNullable<Statement['load']>): Pr
   try {
     const [result] = await sql.query<ResultSetHeader>({
       sql: load.sql,
-      infileStreamFactory: () => Readable.from([load.bytes()]),
+      infileStreamFactory: () => Readable.from(slicesOf(load.bytes())),
     });
     if (result.warningStatus === 0 && result.affectedRows === load.rows) return true;
   } catch (error) {

@@ -31,6 +31,8 @@ export type WriteRules = {
   readonly schema: string;
   /** With other unique keys an upsert could change another row: then each row is written by its key alone. */
   readonly isPlain: (table: string) => boolean;
+  /** Whether all texts of a table are utf8mb4, as ours are: then there is nothing for the server to convert. */
+  readonly isUtf8: (table: string) => boolean;
   /** Whether runs of different tables may change places. */
   readonly keepOrder: boolean;
   /**
@@ -145,6 +147,8 @@ export class StatementBuilder {
   /** What order does not matter for. */
   #aside: Statement[] = [];
   readonly #takesLines = new Map<string, boolean>();
+  /** For the line that opens a run. */
+  #nextLines: LoadLines | undefined;
   #chars = 0;
   #added = 0;
   /** As it was when the transaction under way began. */
@@ -209,8 +213,10 @@ export class StatementBuilder {
    * @throws CodecFault, and nothing is added
    */
   addLine(target: TargetTable, fields: readonly FieldAt[], values: readonly Value[]): boolean {
-    this.#closeOthers(target);
-    const { lines } = this.#lineRun(target);
+    const run = this.#open.get(target.table);
+    const isOpen = run?.kind === 'line' && run.target === target;
+    // Nothing is closed for a row that may go another way.
+    const lines = isOpen ? run.lines : this.#newLines();
     const before = lines.size;
     try {
       for (const { index, convert } of fields)
@@ -223,6 +229,12 @@ export class StatementBuilder {
       throw error;
     }
     lines.endLine();
+    this.#closeOthers(target);
+    if (!isOpen) {
+      this.#close(target.table);
+      this.#open.set(target.table, { kind: 'line', target, lines, whole: nothing() });
+      this.#nextLines = undefined;
+    }
     this.#chars += lines.size - before;
     this.#added++;
     return true;
@@ -305,17 +317,13 @@ export class StatementBuilder {
     );
   }
 
-  #closeOthers({ table }: TargetTable): void {
-    if (this.#rules.keepOrder) for (const open of this.#open.keys()) if (open !== table) this.#close(open);
+  #newLines(): LoadLines {
+    this.#nextLines ??= new LoadLines();
+    return this.#nextLines;
   }
 
-  #lineRun(target: TargetTable): LineRun {
-    const run = this.#open.get(target.table);
-    if (run?.kind === 'line' && run.target === target) return run;
-    this.#close(target.table);
-    const made: LineRun = { kind: 'line', target, lines: new LoadLines(), whole: nothing() };
-    this.#open.set(target.table, made);
-    return made;
+  #closeOthers({ table }: TargetTable): void {
+    if (this.#rules.keepOrder) for (const open of this.#open.keys()) if (open !== table) this.#close(open);
   }
 
   #name(table: string): string {
@@ -412,7 +420,7 @@ export class StatementBuilder {
     const upsert = (rows: Row[]) => this.#upsert({ target, isLenient: false, rows });
     if (count < loadRowsMin) return upsert(lines.rows(target.columns));
     const columns = target.columns.map(quoteName).join(',');
-    const sql = `LOAD DATA LOCAL INFILE 'rows' INTO TABLE ${this.#name(target.table)} CHARACTER SET utf8mb4 (${columns})`;
+    const sql = `LOAD DATA LOCAL INFILE 'rows' INTO TABLE ${this.#name(target.table)} CHARACTER SET ${this.#rules.isUtf8(target.table) ? 'binary' : 'utf8mb4'} (${columns})`;
     let otherwise: Statement | undefined;
     const instead = () => {
       otherwise ??= upsert(lines.rows(target.columns));

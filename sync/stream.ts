@@ -68,7 +68,8 @@ export type StreamOptions = {
   onHeartbeat(sourceTime: string): void;
 };
 
-const batchCharsMax = 1_000_000;
+/** Each target transaction waits for the disk: in large ones less is waited for. */
+const batchCharsMax = 3_000_000;
 const batchTransactionsMax = 2_000;
 /** Rows that go one by one take their time, and meanwhile the target's locks are held and nothing is committed. */
 const batchStatementsMax = 500;
@@ -315,9 +316,8 @@ export class Stream {
     for (const mapping of this.#mappingsOf(table, mappings))
       for (const images of rows) {
         applyRow(table, mapping, images, this.#quarantine, this.#builder);
-        if (companion)
-          for (const image of [images.before, images.after])
-            if (image) companion.passed(mapping, image, table);
+        if (companion && images.before) companion.passed(mapping, images.before, table);
+        if (companion && images.after) companion.passed(mapping, images.after, table);
       }
     tx.rows += rows.length;
     if (this.#builder.charsUnderWay >= pendingCharsMax) await this.#writeLarge(tx);

@@ -16,6 +16,14 @@ export type TableFacts = {
   readonly hasForeignKey: boolean;
 };
 
+/** Types into which the bytes of a text go as those of a text: not those that take bytes for their own form. */
+const plainType =
+  /^(tinyint|smallint|mediumint|int|bigint|decimal|float|double|year|date|time|datetime|timestamp)\b|^(char|varchar|tinytext|text|mediumtext|longtext|enum|set)\b.* utf8mb4 \S+ (YES|NO)$/;
+
+/** Whether lines in utf8mb4 need no conversion on their way into this table. */
+export const isUtf8 = ({ types }: TableFacts): boolean =>
+  [...types.values()].every((type) => plainType.test(type));
+
 async function rows(sql: Connection, statement: string, values: unknown[]): Promise<RowDataPacket[]> {
   return (await sql.query<RowDataPacket[]>(statement, values))[0];
 }

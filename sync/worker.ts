@@ -11,6 +11,7 @@ import type { BanyanConfig, Capability, Side } from '../capability/capability.ts
 import { Backfill } from './backfill.ts';
 import { BinlogError } from './binlog/errors.ts';
 import { openBinlog } from './binlog/reader.ts';
+import { together } from './companions.ts';
 import { SyncError } from './errors.ts';
 import type { FrameKey, StreamState } from './frame.ts';
 import { Heartbeats } from './heartbeat.ts';
@@ -22,7 +23,8 @@ import { membersIn } from './source-columns.ts';
 import type { WriteRules } from './statements.ts';
 import { readStop, recordStop, type Stop } from './stops.ts';
 import { Stream } from './stream.ts';
-import { readTableFacts, resolveTranslators, type TableFacts } from './target-tables.ts';
+import { isUtf8, readTableFacts, resolveTranslators, type TableFacts } from './target-tables.ts';
+import { type Proving, startProving } from './verify-worker.ts';
 
 export type WorkerOptions = {
   readonly config: BanyanConfig;
@@ -48,16 +50,23 @@ export type StreamReport = {
   rows: number;
   lagMs: () => number | undefined;
   quarantined: () => number;
+  /** Changes that were applied and are not verified yet. */
+  unproven: () => number;
+  /** Keys that were applied and are not the same on both sides. */
+  mismatched: () => number;
   stop: string | undefined;
 };
 
 /** The stream of a capability's reference tables. */
 export const referencesOf = (capability: string) => `${capability}+references`;
 
+type Running = { readonly stream: Stream; readonly proving: Proving };
+
 type StreamPlan = {
   readonly key: FrameKey;
   readonly kind: 'tables' | 'references';
   readonly capability: Capability;
+  readonly translators: readonly RowTranslator[];
   readonly mappings: ReadonlyMap<string, readonly TableMapping[]>;
   readonly sourceSchema: string;
   readonly targetSchema: string;
@@ -201,6 +210,7 @@ async function plan({ config, connect }: WorkerOptions, capability: Capability):
       key: { capability: kind === 'tables' ? capability.name : referencesOf(capability.name), source },
       kind,
       capability,
+      translators,
       mappings: mappingsFrom(source, translators, identities),
       sourceSchema: schemas[source],
       targetSchema: schemas[otherSide(source)],
@@ -232,6 +242,7 @@ async function writeRules(
   const plain = new Set(
     facts.filter(({ otherUniqueKeys }) => otherUniqueKeys.length === 0).map(({ table }) => table),
   );
+  const utf8 = new Set(facts.filter(isUtf8).map(({ table }) => table));
   const numbers = new Map(
     facts.map((each) => [each.table, new Set(columnsOf(each, (type) => /^(bigint|decimal)/.test(type)))]),
   );
@@ -248,6 +259,7 @@ async function writeRules(
   return {
     schema: targetSchema,
     isPlain: (table) => plain.has(table),
+    isUtf8: (table) => utf8.has(table),
     keepOrder: facts.some(({ hasForeignKey }) => hasForeignKey),
     isNumber: (table, column) => numbers.get(table)?.has(column) ?? false,
     zeroEnums: (table) => zeroEnums.get(table) ?? [],
@@ -268,7 +280,7 @@ async function keepStreaming(
 ): Promise<void> {
   const { key } = plan;
   let current = plan;
-  let stream: Stream | undefined;
+  let running: Running | undefined;
   const report: StreamReport = {
     capability: key.capability,
     source: key.source,
@@ -277,7 +289,9 @@ async function keepStreaming(
     rows: 0,
     stop: undefined,
     lagMs: () => beats.lagMs(),
-    quarantined: () => stream?.quarantine.size ?? 0,
+    quarantined: () => running?.stream.quarantine.size ?? 0,
+    unproven: () => running?.proving.touched.unproven ?? 0,
+    mismatched: () => running?.proving.touched.mismatched ?? 0,
   };
   reports.push(report);
   const target = await options.connect(otherSide(key.source), 'apply');
@@ -288,8 +302,8 @@ async function keepStreaming(
       try {
         // What was mended may be a table's columns.
         if (acknowledged) current = await planAgain(options, plan);
-        await runStream(options, current, beats, report, acknowledged, signal, (running) => {
-          stream = running;
+        await runStream(options, current, beats, report, acknowledged, signal, (begun) => {
+          running = begun;
         });
       } catch (error) {
         const stop = stopFor(error);
@@ -353,15 +367,38 @@ async function runStream(
   report: StreamReport,
   acknowledged: Stop | undefined,
   signal: AbortSignal,
-  onRunning: (stream: Stream) => void,
+  onRunning: (running: Running) => void,
 ): Promise<void> {
   const { key, kind, capability, mappings, sourceSchema } = plan;
   const target = await options.connect(otherSide(key.source), 'apply');
   const source = await options.connect(key.source, 'read');
   const ended = new AbortController();
   const both = AbortSignal.any([signal, ended.signal]);
+  let proving: Proving | undefined;
   try {
     const rules = await writeRules(target, plan);
+    const reading = {
+      niceRatio: options.niceRatio,
+      lagMsMax: options.lagMsMax,
+      threadsRunningMax: options.threadsRunningMax,
+      lagMs: () => beats.lagMs() ?? 0,
+    };
+    proving = await startProving({
+      key,
+      translators: plan.translators,
+      identities: identitiesOf(capability),
+      schemas: {
+        legacy: key.source === 'legacy' ? sourceSchema : plan.targetSchema,
+        service: key.source === 'legacy' ? plan.targetSchema : sourceSchema,
+      },
+      rules,
+      connect: options.connect,
+      chunkRows: options.chunkRows,
+      throttle: reading,
+      isApplying: () => report.state === 'apply',
+      position: () => report.position,
+      log: options.log,
+    });
     let running: Stream | undefined;
     const backfill =
       key.source === 'legacy'
@@ -377,10 +414,7 @@ async function runStream(
               return running.quarantine;
             },
             chunkRows: options.chunkRows,
-            niceRatio: options.niceRatio,
-            lagMsMax: options.lagMsMax,
-            threadsRunningMax: options.threadsRunningMax,
-            lagMs: () => beats.lagMs() ?? 0,
+            ...reading,
           })
         : undefined;
     const stream = new Stream({
@@ -392,7 +426,7 @@ async function runStream(
       rules,
       connectTarget: () => options.connect(otherSide(key.source), 'apply'),
       openSource: (from, rows) => openSource(options, plan, from, rows),
-      ...(backfill ? { companion: backfill } : {}),
+      companion: together([...(backfill ? [backfill] : []), ...proving.companions]),
       ...(acknowledged ? { acknowledged } : {}),
       onCommitted: (state: StreamState, rows) => {
         report.state = kind === 'references' || state.owner === key.source ? 'apply' : 'watch';
@@ -403,7 +437,7 @@ async function runStream(
     });
     running = stream;
     const streaming = stream.run(both).finally(() => ended.abort());
-    onRunning(stream);
+    onRunning({ stream, proving });
     const expiring = async () => {
       while (!both.aborted) {
         await expireImages(target, key, options.quarantineDays);
@@ -413,6 +447,7 @@ async function runStream(
     const outcomes = await Promise.allSettled([
       streaming,
       (backfill?.run(both) ?? streaming).finally(() => ended.abort()),
+      proving.run(both).finally(() => ended.abort()),
       expiring().finally(() => ended.abort()),
     ]);
     for (const outcome of outcomes)
@@ -421,6 +456,7 @@ async function runStream(
     ended.abort();
     target.destroy();
     source.destroy();
+    proving?.close();
   }
 }
 
