@@ -1,47 +1,27 @@
 // `banyan doctor`: everything that would break, at once, each with its remedy. It changes nothing. What it judges is
 // read first; the judging is in preflight/, a file for each theme.
-import type { ConnectionOptions } from 'mysql2';
 import type { Connection } from 'mysql2/promise';
 import { isIdentity } from '../acl/identity.ts';
 import type { RowTranslator } from '../acl/translator.ts';
 import type { BanyanConfig, Capability, Side } from '../capability/capability.ts';
 import { SyncError } from './errors.ts';
+import { type Access, connectFinding, openAccess, type PreflightOptions } from './preflight/access.ts';
 import { accountFindings } from './preflight/accounts.ts';
+import { binlogFindings } from './preflight/binlog-settings.ts';
 import { isRead, isWritten, type TableUse, tableUses } from './preflight/captured.ts';
 import { numberFindings } from './preflight/counters.ts';
-import { type Finding, type FindingServer, inOrder } from './preflight/finding.ts';
+import { engineFindings } from './preflight/engine-settings.ts';
+import { type Finding, inOrder } from './preflight/finding.ts';
 import { type Link, linksOf } from './preflight/links.ts';
 import { packetFindings } from './preflight/packets.ts';
 import { applyingFindings, readingFindings } from './preflight/privileges.ts';
 import { retentionFindings } from './preflight/retention.ts';
 import { readSchema, type SchemaFacts, seesTriggers } from './preflight/schema-facts.ts';
-import { codeOf, ifAllowed, readServerFacts, type ServerFacts } from './preflight/server-facts.ts';
+import { ifAllowed, readServerFacts, type ServerFacts } from './preflight/server-facts.ts';
 import { pairFindings } from './preflight/server-pair.ts';
-import { binlogFindings, engineFindings } from './preflight/settings.ts';
 import { serverOf, tableFindings } from './preflight/table-findings.ts';
 import { uniqueFindings } from './preflight/unique-keys.ts';
 import { resolveTranslators } from './target-tables.ts';
-
-export type PreflightOptions = {
-  readonly config: BanyanConfig;
-  /** As the worker connects. Rejects where there is no password, or the server says no. */
-  readonly connect: (side: Side, account: 'read' | 'apply') => Promise<Connection>;
-  /** For a dump, as the account that reads; only asked for where that account could connect. */
-  readonly connection: (side: Side) => ConnectionOptions;
-  /** As somebody who sees everything on the server; undefined where nobody is known. */
-  readonly look: (side: Side) => Promise<Connection> | undefined;
-  readonly control: () => Promise<Connection>;
-};
-
-const sides = ['legacy', 'service'] as const;
-
-/** The connections to one side that there are. */
-type Access = {
-  readonly side: Side;
-  readonly looker: Connection | undefined;
-  readonly read: Connection | undefined;
-  readonly apply: Connection | undefined;
-};
 
 type SideFacts = {
   readonly access: Access;
@@ -50,60 +30,6 @@ type SideFacts = {
   /** Who looked at the tables. */
   readonly sql: Connection;
 };
-
-const lostPattern = /^(E[A-Z]+|PROTOCOL_CONNECTION_LOST|HANDSHAKE_.*|ER_CON_COUNT_ERROR|ER_HOST_.*)$/;
-
-/** The reason is under the error that explains it to people. */
-const causeCode = (error: unknown) => codeOf(error instanceof Error ? (error.cause ?? error) : error);
-const isLost = (error: unknown) => lostPattern.test(causeCode(error));
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
-
-function connectFinding(server: FindingServer, object: string, errors: readonly unknown[]): Finding {
-  const lost = errors.find(isLost);
-  const what = messageOf(lost ?? errors[0]);
-  if (lost !== undefined)
-    return {
-      code: 'unreachable',
-      severity: 'refuse',
-      server,
-      object: server,
-      what,
-      remedy: 'start the server, or correct its address; what depends on it was not looked at',
-    };
-  return {
-    code: 'not-installed',
-    severity: 'refuse',
-    server,
-    object,
-    what,
-    remedy: 'run "banyan install": it makes the schema banyan and the accounts, and sets their passwords',
-  };
-}
-
-async function openAccess(
-  { connect, look }: PreflightOptions,
-  side: Side,
-): Promise<{ access: Access; findings: Finding[] }> {
-  const failures: { readonly object: string; readonly error: unknown }[] = [];
-  const open = async (object: string, opening: Promise<Connection> | undefined) => {
-    try {
-      return await opening;
-    } catch (error) {
-      failures.push({ object, error });
-      return undefined;
-    }
-  };
-  const access = {
-    side,
-    looker: await open('the account of the URL', look(side)),
-    read: await open('banyan_read', connect(side, 'read')),
-    apply: await open('banyan_apply', connect(side, 'apply')),
-  };
-  const objects = failures.map(({ object }) => object).join(', ');
-  const errors = failures.map(({ error }) => error);
-  return { access, findings: errors.length > 0 ? [connectFinding(serverOf(side), objects, errors)] : [] };
-}
 
 /** What nobody may say to the accounts at hand. */
 function unseenFinding(side: Side, unseen: readonly string[]): Finding[] {
@@ -134,8 +60,10 @@ async function readSide(
   const schemas = new Map<string, SchemaFacts>();
   const unseen: string[] = [];
   for (const schema of new Set(here.map((use) => use.schema))) {
-    schemas.set(schema, await readSchema(sql, server, schema));
-    if (!(await seesTriggers(sql, schema))) unseen.push(`triggers of ${schema}`);
+    const names = here.filter((use) => use.schema === schema).map(({ table }) => table);
+    const withTriggers = await seesTriggers(sql, schema);
+    schemas.set(schema, await readSchema(sql, server, schema, names, withTriggers));
+    if (!withTriggers) unseen.push(`triggers of ${schema}`);
   }
   const accounts = await accountFindings(
     asker,
@@ -163,6 +91,7 @@ function sideFindings(
     .filter(isRead)
     .reduce((sum, { schema, table }) => sum + (schemas.get(schema)?.get(table)?.rows ?? 0), 0);
   const none: SchemaFacts = new Map();
+  const streamed = new Set(here.filter(isWritten).map(({ table }) => table));
   const insideOf = (capability: string) =>
     new Set(
       here.filter((use) => use.capability === capability).map(({ schema, table }) => `${schema}.${table}`),
@@ -172,7 +101,11 @@ function sideFindings(
     ...engineFindings(name, server),
     ...retentionFindings(name, server, rows),
     ...here.flatMap((use) =>
-      tableFindings(use, schemas.get(use.schema) ?? none, server, insideOf(use.capability)),
+      tableFindings(use, schemas.get(use.schema) ?? none, {
+        server,
+        inside: insideOf(use.capability),
+        streamed,
+      }),
     ),
   ];
 }
@@ -272,32 +205,42 @@ async function controlFindings({ control }: PreflightOptions): Promise<Finding[]
   }
 }
 
+/** Everything about one side; its facts, where somebody could look. */
+async function lookAt(
+  options: PreflightOptions,
+  access: Access,
+  uses: readonly TableUse[],
+): Promise<{ facts: SideFacts | undefined; findings: Finding[] }> {
+  const seen = await readSide(access, uses);
+  if (!seen) return { facts: undefined, findings: [] };
+  const findings = [
+    ...seen.findings,
+    ...sideFindings(seen.facts, uses),
+    ...(await privilegeFindings(options, seen.facts, uses)),
+  ];
+  return { facts: seen.facts, findings };
+}
+
 /** Every finding, those that refuse first; an empty list means that nothing stands in the way. */
 export async function preflight(options: PreflightOptions): Promise<Finding[]> {
   const { config } = options;
   const uses = tableUses(config);
-  const findings: Finding[] = [];
-  const opened: Access[] = [];
-  const facts = new Map<Side, SideFacts>();
+  const opened = await Promise.all([openAccess(options, 'legacy'), openAccess(options, 'service')]);
   try {
-    for (const side of sides) {
-      const { access, findings: refused } = await openAccess(options, side);
-      opened.push(access);
-      findings.push(...refused);
-      const seen = await readSide(access, uses);
-      if (!seen) continue;
-      facts.set(side, seen.facts);
-      findings.push(
-        ...seen.findings,
-        ...sideFindings(seen.facts, uses),
-        ...(await privilegeFindings(options, seen.facts, uses)),
-      );
-    }
-    const [legacy, service] = [facts.get('legacy'), facts.get('service')];
-    if (legacy && service) findings.push(...(await betweenSides(config, { legacy, service })));
-    findings.push(...(await controlFindings(options)));
-    return inOrder(findings);
+    const [legacy, service] = await Promise.all([
+      lookAt(options, opened[0].access, uses),
+      lookAt(options, opened[1].access, uses),
+    ]);
+    const both = legacy.facts && service.facts && { legacy: legacy.facts, service: service.facts };
+    return inOrder([
+      ...opened.flatMap(({ findings }) => findings),
+      ...legacy.findings,
+      ...service.findings,
+      ...(both ? await betweenSides(config, both) : []),
+      ...(await controlFindings(options)),
+    ]);
   } finally {
-    for (const { looker, read, apply } of opened) for (const sql of [looker, read, apply]) sql?.destroy();
+    for (const { access } of opened)
+      for (const sql of [access.looker, access.read, access.apply]) sql?.destroy();
   }
 }

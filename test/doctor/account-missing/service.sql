@@ -1,0 +1,1 @@
+DROP USER banyan_apply@'%';

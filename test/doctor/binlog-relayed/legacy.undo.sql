@@ -1,0 +1,1 @@
+RESET SLAVE ALL;

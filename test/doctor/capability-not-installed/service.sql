@@ -1,0 +1,1 @@
+DELETE FROM banyan.banyan_stream WHERE capability = 'things';

@@ -1,0 +1,1 @@
+ALTER TABLE thing ADD item_id INT UNSIGNED NULL;

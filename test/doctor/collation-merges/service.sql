@@ -1,0 +1,1 @@
+ALTER TABLE article MODIFY code VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci NOT NULL;

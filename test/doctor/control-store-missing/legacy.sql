@@ -1,0 +1,1 @@
+RENAME TABLE banyan.capability TO banyan.elsewhere;

@@ -1,0 +1,1 @@
+RENAME TABLE banyan.elsewhere TO banyan.capability;

@@ -1,0 +1,1 @@
+SET GLOBAL innodb_deadlock_detect = OFF;

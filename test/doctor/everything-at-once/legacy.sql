@@ -1,0 +1,4 @@
+ALTER TABLE thing MODIFY id BIGINT NOT NULL, DROP PRIMARY KEY;
+ALTER TABLE item ADD category_id INT NULL,
+  ADD CONSTRAINT item_category FOREIGN KEY (category_id) REFERENCES category (id) ON DELETE CASCADE;
+SET GLOBAL binlog_checksum = 'NONE';

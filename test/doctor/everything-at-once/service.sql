@@ -1,0 +1,2 @@
+CREATE TRIGGER shout BEFORE INSERT ON article FOR EACH ROW SET NEW.title = UPPER(NEW.title);
+SET GLOBAL sync_binlog = 0;

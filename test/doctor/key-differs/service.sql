@@ -1,0 +1,1 @@
+ALTER TABLE article DROP PRIMARY KEY, ADD PRIMARY KEY (id, code);

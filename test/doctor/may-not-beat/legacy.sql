@@ -1,0 +1,1 @@
+REVOKE UPDATE ON banyan.banyan_heartbeat FROM banyan_read@'%';

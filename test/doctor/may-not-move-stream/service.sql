@@ -1,0 +1,1 @@
+REVOKE UPDATE ON banyan.banyan_stream FROM banyan_apply@'%';

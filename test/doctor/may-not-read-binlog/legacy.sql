@@ -1,0 +1,1 @@
+REVOKE REPLICATION SLAVE ON *.* FROM banyan_read@'%';

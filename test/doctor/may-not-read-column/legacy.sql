@@ -1,0 +1,1 @@
+REVOKE SELECT (title) ON shop.item FROM banyan_read@'%';

@@ -1,0 +1,1 @@
+REVOKE UPDATE ON shop.item FROM banyan_apply@'%';

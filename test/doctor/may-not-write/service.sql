@@ -1,0 +1,1 @@
+REVOKE DELETE ON things.article FROM banyan_apply@'%';

@@ -1,0 +1,1 @@
+SET GLOBAL net_write_timeout = 5;

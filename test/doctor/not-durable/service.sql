@@ -1,0 +1,1 @@
+SET GLOBAL sync_binlog = 0;

@@ -1,0 +1,1 @@
+ALTER USER banyan_read@'%' IDENTIFIED BY 'another';

@@ -1,0 +1,1 @@
+SET GLOBAL innodb_snapshot_isolation = ON;

@@ -1,0 +1,21 @@
+CREATE TABLE owner (
+  id   VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL PRIMARY KEY,
+  name VARCHAR(50) CHARACTER SET utf8mb4 NOT NULL
+);
+CREATE TABLE article (
+  id    INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  code  VARCHAR(20) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  title VARCHAR(100) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+  body  MEDIUMTEXT CHARACTER SET utf8mb4 NOT NULL,
+  UNIQUE KEY article_by_code (code)
+);
+CREATE TABLE thing (
+  id   BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY,
+  size INT NOT NULL,
+  area INT GENERATED ALWAYS AS (size * size) STORED
+);
+CREATE TABLE tally (n INT NOT NULL);
+-- Triggers that know of the worker are no fault.
+CREATE TRIGGER banyan_fence_article BEFORE INSERT ON article FOR EACH ROW SET NEW.title = NEW.title;
+CREATE TRIGGER count_clients AFTER INSERT ON article FOR EACH ROW
+  UPDATE tally SET n = n + 1 WHERE SUBSTRING_INDEX(USER(), '@', 1) <> 'banyan_apply';

@@ -1,0 +1,1 @@
+CREATE TRIGGER shout BEFORE INSERT ON article FOR EACH ROW SET NEW.title = UPPER(NEW.title);

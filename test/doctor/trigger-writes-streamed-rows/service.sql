@@ -1,0 +1,1 @@
+CREATE TRIGGER make_thing AFTER INSERT ON article FOR EACH ROW INSERT IGNORE INTO `thing` (size) VALUES (1);

@@ -1,0 +1,1 @@
+INSERT INTO item (code, title, body) VALUES ('c3', 'one', '');

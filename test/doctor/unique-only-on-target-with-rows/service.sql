@@ -1,0 +1,1 @@
+ALTER TABLE article ADD UNIQUE KEY by_title (title);

@@ -1,0 +1,4 @@
+XA START 'one';
+XA END 'one';
+XA PREPARE 'one';
+XA ROLLBACK 'one';
