@@ -29,6 +29,7 @@ export const productTitle = euckrText({ lengthMax: 200 });
 export const channel = codeTable({ '01': 'desktop', '02': 'mobile', '03': 'app' }, 'channel code');
 export const visibility = yesNoFlag('visible', 'hidden');
 export const deleted = yesNoFlag(1, 0);
+export const hasLeft = yesNoFlag(1, 0);
 export const createdAt = legacyTimestamp(seoul);
 export const updatedAt = zeroDate(localDatetime(seoul));
 export const photoName = { lengthMax: 100, repertoire: ascii };

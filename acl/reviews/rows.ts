@@ -65,13 +65,13 @@ export const recommendation = rowTranslator({
   ],
 });
 
-/** Reference rows: a member's display name follows the monolith one way. */
+/** Reference rows: a member's display name, and that one has left, follow the monolith one way. */
 export const member = rowTranslator({
   capability,
   source: {
     table: 'TB_MBR',
     key: ['MBR_ID'],
-    preserved: ['MBR_PW', 'EML_ADDR', 'MBR_GRD_CD', 'MKT_AGR_YN', 'LEAV_YN', 'LEAV_DT', 'RGST_DTM'],
+    preserved: ['MBR_PW', 'EML_ADDR', 'MBR_GRD_CD', 'MKT_AGR_YN', 'LEAV_DT', 'RGST_DTM'],
   },
   targets: [
     {
@@ -81,6 +81,7 @@ export const member = rowTranslator({
       columns: {
         id: { from: 'MBR_ID', codec: field.memberId },
         display_name: { from: 'MBR_NM', codec: field.memberName },
+        has_left: { from: 'LEAV_YN', codec: field.hasLeft },
       },
     },
   ],

@@ -7,6 +7,7 @@ import {
   histogramEntity,
   memberEntity,
   photoEntity,
+  productEntity,
   recommendationEntity,
   reviewEntity,
 } from './entities.ts';
@@ -97,7 +98,7 @@ export async function openDatabase(url: string): Promise<Database> {
     driver: { ...mysql, createPool },
     poolSize: connectionsMax,
     extra: { queueLimit: waitingMax, waitForConnections: true },
-    entities: [memberEntity, reviewEntity, photoEntity, recommendationEntity, histogramEntity],
+    entities: [memberEntity, productEntity, reviewEntity, photoEntity, recommendationEntity, histogramEntity],
   });
   try {
     await source.initialize();

@@ -4,7 +4,8 @@ import { EntitySchema } from 'typeorm';
 export type Channel = 'desktop' | 'mobile' | 'app';
 export type Visibility = 'visible' | 'hidden';
 
-export type MemberRow = { id: string; displayName: string };
+export type MemberRow = { id: string; displayName: string; hasLeft: boolean };
+export type ProductRow = { id: number; title: string };
 
 export type ReviewRow = {
   id: number;
@@ -23,6 +24,8 @@ export type ReviewRow = {
   updatedAt: string | null;
   /** Null while the member's row has not arrived from the monolith. */
   author: MemberRow | null;
+  /** Null likewise. */
+  product: ProductRow | null;
 };
 
 export type PhotoRow = { reviewId: number; position: number; fileName: string };
@@ -34,6 +37,15 @@ export const memberEntity = new EntitySchema<MemberRow>({
   columns: {
     id: { type: 'varchar', primary: true },
     displayName: { name: 'display_name', type: 'varchar' },
+    hasLeft: { name: 'has_left', type: 'boolean' },
+  },
+});
+
+export const productEntity = new EntitySchema<ProductRow>({
+  name: 'product',
+  columns: {
+    id: { type: 'int', unsigned: true, primary: true },
+    title: { type: 'varchar' },
   },
 });
 
@@ -59,6 +71,12 @@ export const reviewEntity = new EntitySchema<ReviewRow>({
       type: 'many-to-one',
       target: 'member',
       joinColumn: { name: 'author_id' },
+      createForeignKeyConstraints: false,
+    },
+    product: {
+      type: 'many-to-one',
+      target: 'product',
+      joinColumn: { name: 'product_id' },
       createForeignKeyConstraints: false,
     },
   },

@@ -32,7 +32,7 @@ beforeAll(async () => {
   };
   await insert(large, 12_000);
   await insert(small, 60);
-  await sql.query(`INSERT INTO member SELECT DISTINCT author_id, CONCAT('name of ', author_id) FROM review;
+  await sql.query(`INSERT INTO member (id, display_name) SELECT DISTINCT author_id, CONCAT('name of ', author_id) FROM review;
     INSERT INTO review_photo SELECT id, 1, 'a.jpg' FROM review WHERE id % 4 = 0;
     INSERT INTO review_photo SELECT id, 2, 'b.jpg' FROM review WHERE id % 8 = 0;
     ANALYZE TABLE review, member, review_photo`);

@@ -13,6 +13,7 @@ import { ReviewsError } from './errors.ts';
 export type Review = {
   id: number;
   productId: number;
+  productTitle: string | null;
   author: { id: string; displayName: string | null };
   /** Half stars, 1..10. */
   rating: number;
@@ -104,6 +105,7 @@ async function pageRows(
       'page.id = review.id',
     )
     .leftJoinAndSelect('review.author', 'author')
+    .leftJoinAndSelect('review.product', 'product')
     .getMany();
   // The join may lose the order of the ids, and to sort in SQL would cost a temporary table.
   return rows.sort((a, b) => (a[key] === b[key] ? b.id - a.id : a[key] < b[key] ? 1 : -1));
@@ -125,6 +127,7 @@ export async function getReview(source: DataSource, id: number): Promise<Review>
     .getRepository(reviewEntity)
     .createQueryBuilder('review')
     .leftJoinAndSelect('review.author', 'author')
+    .leftJoinAndSelect('review.product', 'product')
     .where('review.id = :id AND review.deleted = 0', { id })
     .getOne();
   const [review] = row === null ? [] : await withPhotos(source, [row]);
@@ -154,23 +157,24 @@ export function averageOf(sum: number, count: number): string | null {
   return `${digits.slice(0, -4)}.${digits.slice(-4)}`;
 }
 
+/** What the monolith writes over a leaving member's reviews. */
+const maskedBody = '탈퇴한 회원이 남긴 리뷰입니다.';
+
 function toReview(row: ReviewRow, photos: string[]): Review {
-  const { id, productId, rating, body, visibility, channel, viewCount, recommendCount } = row;
-  const author = { id: row.authorId, displayName: row.author?.displayName ?? null };
-  const createdAt = toInstant(row.createdAt);
-  const updatedAt = row.updatedAt === null ? null : toInstant(row.updatedAt);
+  const { id, productId, rating, visibility, channel, viewCount, recommendCount } = row;
   return {
     id,
     productId,
-    author,
+    productTitle: row.product?.title ?? null,
+    author: { id: row.authorId, displayName: row.author?.displayName ?? null },
     rating,
-    body,
+    body: row.author?.hasLeft ? maskedBody : row.body,
     visibility,
     channel,
     viewCount,
     recommendCount,
-    createdAt,
-    updatedAt,
+    createdAt: toInstant(row.createdAt),
+    updatedAt: row.updatedAt === null ? null : toInstant(row.updatedAt),
     photos,
   };
 }

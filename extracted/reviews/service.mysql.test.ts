@@ -8,7 +8,7 @@ import { migrations, serverUrl, type TestService, testService } from './test-dat
 let service: TestService;
 beforeAll(async () => {
   service = await testService();
-  await service.database.sql.query("INSERT INTO member VALUES ('kim', '김철수')");
+  await service.database.sql.query("INSERT INTO member (id, display_name) VALUES ('kim', '김철수')");
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
@@ -30,7 +30,14 @@ test('a review is written, found, changed, viewed, recommended, hidden, shown an
   expect(createdAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   expect(Math.abs(Date.parse(createdAt) - Date.now())).toBeLessThan(60_000);
   const expected = {
-    ...{ id, productId: 1, author: { id: 'kim', displayName: '김철수' }, rating: 9, body: '좋아요 😀 é' },
+    ...{
+      id,
+      productId: 1,
+      productTitle: null,
+      author: { id: 'kim', displayName: '김철수' },
+      rating: 9,
+      body: '좋아요 😀 é',
+    },
     ...{ visibility: 'visible', channel: 'app', viewCount: 0, recommendCount: 0, createdAt, updatedAt: null },
     photos: ['a.jpg', 'b.jpg'],
   };
@@ -75,11 +82,32 @@ test("a member's name appears when it has arrived, whatever the case of the id",
   const { call, database } = service;
   const { body } = await call('POST', '/reviews', { ...review, authorId: 'Hong길동' });
   expect(body.author).toEqual({ id: 'Hong길동', displayName: null });
-  await database.sql.query("INSERT INTO member VALUES ('hong길동', '홍길동')");
+  await database.sql.query("INSERT INTO member (id, display_name) VALUES ('hong길동', '홍길동')");
   expect((await call('GET', `/reviews/${body.id}`)).body.author).toEqual({
     id: 'Hong길동',
     displayName: '홍길동',
   });
+});
+
+test("a product's title appears likewise; a member who has left is masked everywhere, as the monolith does it", async () => {
+  const { call, database } = service;
+  const { body } = await call('POST', '/reviews', { ...review, productId: 77, authorId: 'park' });
+  expect(body.productTitle).toBeNull();
+  await database.sql.query(
+    "INSERT INTO product VALUES (77, '사과'); INSERT INTO member (id, display_name) VALUES ('park', '박')",
+  );
+  expect((await call('GET', `/reviews/${body.id}`)).body).toMatchObject({
+    productTitle: '사과',
+    body: review.body,
+  });
+  await database.sql.query("UPDATE member SET display_name = '탈퇴회원', has_left = 1 WHERE id = 'park'");
+  const masked = {
+    author: { id: 'park', displayName: '탈퇴회원' },
+    body: '탈퇴한 회원이 남긴 리뷰입니다.',
+    productTitle: '사과',
+  };
+  expect((await call('GET', `/reviews/${body.id}`)).body).toMatchObject(masked);
+  expect((await call('GET', '/products/77/reviews')).body.items).toMatchObject([masked]);
 });
 
 test('a full counter stays where it is', async () => {

@@ -1,6 +1,6 @@
 // Two private servers, a configuration, the accounts that `banyan install` makes, and workers as processes: what
 // the suites of the change stream run on.
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { claimRunFolder } from '../../scripts/run-folder.ts';
@@ -27,6 +27,12 @@ export type PairOptions = {
   readonly serviceDdl?: string;
   /** The sample's reviews, through their translators. */
   readonly reviews?: boolean;
+  /** Another capability: a module with `translators`, `legacyDdl` and `serviceDdl`. */
+  readonly written?: {
+    readonly name: string;
+    readonly module: string;
+    readonly ddl: Readonly<Record<Side, string>>;
+  };
   /** What a server does not do by itself: SET GLOBAL … */
   readonly settings?: Readonly<Record<Side, readonly string[]>>;
   /** More words for each worker. */
@@ -62,36 +68,41 @@ export type Pair = {
 
 const root = join(import.meta.dirname, '..', '..');
 
-const configText = ({ tables, reviews }: PairOptions) => `
+const configText = ({ tables, reviews, written }: PairOptions) => `
 import { identity } from ${JSON.stringify(join(root, 'acl', 'identity.ts'))};
 import * as rows from ${JSON.stringify(join(root, 'acl', 'reviews', 'rows.ts'))};
+${written ? `import { translators } from ${JSON.stringify(written.module)};` : ''}
 const capability = (name, tables, references) => ({
   name, team: 'test', service: { upstream: name, database: name }, tables, references,
   routes: [{ method: 'GET', path: '/' + name, kind: 'read', safe: true }],
 });
 export default {
-  upstreams: { legacy: 'http://127.0.0.1:1', ${things}: 'http://127.0.0.1:1', reviews: 'http://127.0.0.1:1' },
+  upstreams: { legacy: 'http://127.0.0.1:1', ${things}: 'http://127.0.0.1:1', reviews: 'http://127.0.0.1:1', ${written?.name ?? 'none'}: 'http://127.0.0.1:1' },
   legacy: { database: 'shop', manner: { contentType: 'application/json' } },
   capabilities: [
     ${tables.length > 0 ? `capability('${things}', ${JSON.stringify(tables)}.map(identity), []),` : ''}
     ${reviews ? "capability('reviews', [rows.review, rows.photo, rows.recommendation], [rows.member, rows.product])," : ''}
+    ${written ? `capability('${written.name}', translators, []),` : ''}
   ],
 };
 `;
 
 async function makeSchemas(legacy: SideServer, service: SideServer, options: PairOptions): Promise<void> {
-  const migration = (folder: string) =>
-    readFileSync(
-      join(root, 'migrations', folder, folder === 'legacy' ? '0001-shop.sql' : '0001-reviews.sql'),
-      'utf8',
-    );
+  const migration = (folder: string) => {
+    const files = readdirSync(join(root, 'migrations', folder)).sort();
+    return files.map((file) => readFileSync(join(root, 'migrations', folder, file), 'utf8')).join('\n');
+  };
   await legacy.query(
-    `CREATE DATABASE ${schemas.legacy}; USE ${schemas.legacy}; ${options.reviews ? migration('legacy') : ''} ${options.ddl ?? ''}`,
+    `CREATE DATABASE ${schemas.legacy}; USE ${schemas.legacy}; ${options.reviews ? migration('legacy') : ''} ${options.ddl ?? ''} ${options.written?.ddl.legacy ?? ''}`,
   );
   await service.query(
     `CREATE DATABASE ${schemas.service}; USE ${schemas.service}; ${options.ddl ?? ''} ${options.serviceDdl ?? ''}`,
   );
   if (options.reviews) await service.query(`CREATE DATABASE reviews; USE reviews; ${migration('reviews')}`);
+  if (options.written)
+    await service.query(
+      `CREATE DATABASE ${options.written.name}; USE ${options.written.name}; ${options.written.ddl.service}`,
+    );
   for (const statement of options.settings?.legacy ?? []) await legacy.query(statement);
   for (const statement of options.settings?.service ?? []) await service.query(statement);
 }

@@ -63,6 +63,22 @@ test('both sides say the same in their own words, by SQL that knows nothing of t
   expect(names).toMatchObject({ member: '김', product: '사과' });
 });
 
+test('what the monolith does to a leaving member, the service has too', async () => {
+  await legacy(
+    `INSERT INTO TB_MBR (MBR_ID, MBR_PW, MBR_NM, RGST_DTM) VALUES ('lee', '', '이', '20240101000000'); ${review(5, '07').replace("'kim'", "'lee'")}`,
+  );
+  await legacy(
+    "START TRANSACTION; UPDATE TB_MBR SET LEAV_YN = 'Y', LEAV_DT = '2024-03-01', MBR_NM = '탈퇴회원' WHERE MBR_ID = 'lee'; UPDATE TB_RVW_MST SET RVW_CTNT = '탈퇴한 회원이 남긴 리뷰입니다.' WHERE MBR_ID = 'lee'; COMMIT",
+  );
+  await pair.aligned();
+  const [left] = await pair.service.query(
+    "SELECT m.display_name, m.has_left, r.body FROM reviews.member m JOIN reviews.review r ON r.author_id = m.id WHERE m.id = 'lee'",
+  );
+  expect(left).toEqual({ display_name: '탈퇴회원', has_left: 1, body: '탈퇴한 회원이 남긴 리뷰입니다.' });
+  await legacy('DELETE FROM TB_RVW_MST WHERE RVW_SEQ = 5');
+  await pair.aligned('legacy');
+});
+
 test('refused rows are named with their reason; a good image or the deletion takes them out', async () => {
   await legacy(
     `${review(10, 'XX')}; ${review(11, '07', '20240231000000')}; ${review(12, '99')}; ${review(13, '05')}`,
