@@ -1,116 +1,30 @@
 // The stream against MariaDB's own tools, on private servers with durable settings for all: decoding against
 // `mariadb-binlog -vv`, applying through a translator against a replica that applies the same binlog; the lag under
 // a steady load; the worker's memory with one large transaction.
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
-import { type PrivateServer, startPrivateServer } from '../scripts/private-server.ts';
-import { claimRunFolder, type RunFolder } from '../scripts/run-folder.ts';
-import { runToEnd, type SupervisedProcess, startProcess, workerFlags } from '../scripts/supervise.ts';
+import type { Connection } from 'mysql2/promise';
+import { startPrivateServer } from '../scripts/private-server.ts';
 import { benchDecode } from './decode.ts';
 import { againstPeer, type Measured, median, percentile, within } from './measure.ts';
+import {
+  type Bench,
+  connect,
+  fill,
+  insertRows,
+  legacyTable,
+  mib,
+  one,
+  onStage,
+  peakBytes,
+  prepare,
+  rowsOf,
+  startWorker,
+  until,
+} from './stage.ts';
 
-const root = join(import.meta.dirname, '..');
-const mib = 1024 * 1024;
 const applyRounds = 3;
-
-const legacyTable = `CREATE TABLE TB_NOTE (NOTE_SEQ INT UNSIGNED NOT NULL PRIMARY KEY, PRD_NO INT UNSIGNED NOT NULL, MBR_ID VARCHAR(20) NOT NULL,
-  STAR_PNT CHAR(2) NOT NULL, NOTE_CTNT VARCHAR(500) NOT NULL, CHNL_CD CHAR(2) NOT NULL, DSP_YN CHAR(1) NOT NULL, VIEW_CNT INT UNSIGNED NOT NULL,
-  RGST_DTM CHAR(14) NOT NULL, MOD_DTM DATETIME NOT NULL) ENGINE=InnoDB DEFAULT CHARSET=euckr`;
-const serviceTable = `CREATE TABLE note (id INT UNSIGNED NOT NULL PRIMARY KEY, product_id INT UNSIGNED NOT NULL, author_id VARCHAR(20) NOT NULL,
-  rating TINYINT UNSIGNED NOT NULL, body VARCHAR(500) NOT NULL, channel ENUM('desktop','mobile','app') NOT NULL, visibility ENUM('visible','hidden') NOT NULL,
-  view_count INT UNSIGNED NOT NULL, created_at DATETIME NOT NULL, updated_at DATETIME NULL) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`;
-
-/** Rows from the server's own sequence engine: the same every time. */
-const insertRows = (from: number, count: number) =>
-  `INSERT INTO TB_NOTE SELECT seq, seq % 2047, CONCAT('member', seq % 9973), LPAD(1 + seq % 10, 2, '0'), REPEAT('정말 좋은 상품입니다. ', 1 + seq % 4),
-   LPAD(1 + seq % 3, 2, '0'), IF(seq % 50, 'Y', 'N'), seq % 1000, DATE_FORMAT('2020-01-01' + INTERVAL seq % 40000000 SECOND, '%Y%m%d%H%i%S'),
-   IF(seq % 3, 0, '2024-01-01 00:00:00') FROM seq_${from}_to_${from + count - 1}`;
-
-type Bench = {
-  readonly folder: string;
-  readonly runFolder: RunFolder;
-  readonly legacy: PrivateServer;
-  readonly services: PrivateServer;
-};
-
-const connect = (server: PrivateServer, database?: string): Promise<Connection> =>
-  createConnection({ uri: `${server.url}/${database ?? ''}`, dateStrings: true });
-
-const one = async (sql: Connection, statement: string): Promise<RowDataPacket> =>
-  (await sql.query<RowDataPacket[]>(statement))[0][0] ?? ({} as RowDataPacket);
-
-async function until(holds: () => Promise<boolean>): Promise<void> {
-  while (!(await holds())) await delay(20);
-}
-
-const cli = ({ folder, legacy, services }: Bench) => ({
-  words: (command: string, ...words: string[]) => [
-    join(root, 'scripts', 'banyan.ts'),
-    command,
-    '--config',
-    join(root, 'bench', 'bench.config.ts'),
-    '--folder',
-    folder,
-    ...words,
-  ],
-  env: { BANYAN_LEGACY_URL: legacy.url, BANYAN_SERVICES_URL: services.url, BANYAN_CONTROL_URL: legacy.url },
-});
-
-const withoutUser = (url: string) => Object.assign(new URL(url), { username: '', password: '' }).href;
-
-function startWorker(bench: Bench): Promise<SupervisedProcess> {
-  const { words } = cli(bench);
-  const env = {
-    BANYAN_LEGACY_URL: withoutUser(bench.legacy.url),
-    BANYAN_SERVICES_URL: withoutUser(bench.services.url),
-  };
-  return startProcess({
-    name: 'worker',
-    runFolder: bench.runFolder,
-    run: [...workerFlags, ...words('worker', '--port', '0', '--log-level', 'warn')],
-    env,
-  });
-}
-
-/** VmHWM, "peak resident set size" (proc(5)). */
-const peakBytes = (pid: number) =>
-  Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) * 1024;
-
-async function prepare(bench: Bench): Promise<void> {
-  for (const [server, table] of [
-    [bench.legacy, legacyTable],
-    [bench.services, serviceTable],
-  ] as const) {
-    const sql = await connect(server);
-    await sql.query('DROP DATABASE IF EXISTS bench');
-    await sql.query('DROP DATABASE IF EXISTS banyan');
-    await sql.query('CREATE DATABASE bench');
-    await sql.query(`USE bench`);
-    await sql.query(table);
-    await sql.end();
-  }
-  const { words, env } = cli(bench);
-  await runToEnd({ name: 'install', runFolder: bench.runFolder, run: words('install', '--json'), env });
-}
-
-async function fill(sql: Connection, rows: number, from = 1, perTransaction = 1_000): Promise<void> {
-  await sql.query("SET SESSION sql_mode = ''");
-  for (let at = 0; at < rows; at += perTransaction)
-    await sql.query(insertRows(from + at, Math.min(perTransaction, rows - at)));
-}
-
-/** Rows that are there; they come in the order of their keys, and counting them would be the heaviest query of all. */
-const rowsOf = async (sql: Connection, table: 'note' | 'TB_NOTE') =>
-  Number(
-    (
-      await one(
-        sql,
-        table === 'note' ? 'SELECT MAX(id) AS n FROM note' : 'SELECT MAX(NOTE_SEQ) AS n FROM bench.TB_NOTE',
-      )
-    ).n,
-  );
 
 /** A replica that applies the same binlog from a position on, and rests in between. */
 async function startReplica(bench: Bench, start: { file: string; position: number }) {
@@ -209,16 +123,10 @@ async function lagUnder(
 }
 
 export async function benchStream(size: number): Promise<Measured[]> {
-  const folder = join(root, 'var', 'bench', 'stream');
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  const runFolder = await claimRunFolder(join(folder, 'run'));
-  const legacy = await startPrivateServer({ folder: join(folder, 'legacy'), runFolder, serverId: 1 });
-  const services = await startPrivateServer({ folder: join(folder, 'services'), runFolder, serverId: 2 });
-  const bench = { folder, runFolder, legacy, services };
   const rows = Math.max(1_000, Math.round(1_000_000 * size));
   const measured: Measured[] = await benchDecode(size);
-  try {
+  return onStage('stream', async (bench) => {
+    const { legacy, services } = bench;
     await prepare(bench);
     const source = await connect(legacy, 'bench');
     const target = await connect(services, 'bench');
@@ -269,8 +177,5 @@ export async function benchStream(size: number): Promise<Measured[]> {
     await worker.stop();
     await Promise.all([source.end(), target.end()]);
     return measured;
-  } finally {
-    await Promise.all([legacy.stop(), services.stop()]);
-    await runFolder.endChildren();
-  }
+  });
 }
