@@ -16,8 +16,9 @@ import { afterKey, sameKeys, upToKey } from './same-keys.ts';
 import { readSourceColumns, type SourceColumn, selected } from './source-columns.ts';
 import { literal, quoteName, type Statement, StatementBuilder, type WriteRules } from './statements.ts';
 import type { Companion } from './stream.ts';
+import { type ThrottleOptions, throttle } from './throttle.ts';
 
-export type BackfillOptions = {
+export type BackfillOptions = ThrottleOptions & {
   readonly key: FrameKey;
   readonly sourceSchema: string;
   readonly mappings: ReadonlyMap<string, readonly TableMapping[]>;
@@ -28,11 +29,6 @@ export type BackfillOptions = {
   readonly target: Connection;
   readonly quarantine: () => Quarantine;
   readonly chunkRows: number;
-  /** Rest after a chunk, as a multiple of the time it took. */
-  readonly niceRatio: number;
-  readonly lagMsMax: number;
-  readonly threadsRunningMax: number;
-  readonly lagMs: () => number;
 };
 
 type Progress = {
@@ -43,6 +39,8 @@ type Progress = {
 };
 
 type Chunk = {
+  /** The key that it begins after. */
+  readonly after: Row | undefined;
   readonly mapping: TableMapping;
   /** What the rows' values are, in their order. */
   readonly columns: readonly SourceColumn[];
@@ -51,7 +49,7 @@ type Chunk = {
   readonly high: string;
   readonly seen: Row[];
   recording: boolean;
-  /** So much has passed meanwhile that it is read again. */
+  /** So much has passed meanwhile, or while the chunk before it was read, that it is read again. */
   isVoid: boolean;
   rows: readonly (readonly Value[])[];
   isLast: boolean;
@@ -63,40 +61,47 @@ const seenMax = 20_000;
 /** What a chunk is to take in memory, about. */
 const chunkBytesMax = 8 * 1024 * 1024;
 const pollMs = 500;
-const pauseMs = 200;
+/** One is applied while the next is read. */
+const chunksMax = 3;
 
 export class Backfill implements Companion {
   readonly #options: BackfillOptions;
-  #chunk: Chunk | undefined;
+  /** Under way, in their order. */
+  #chunks: readonly Chunk[] = [];
 
   constructor(options: BackfillOptions) {
     this.#options = options;
   }
 
   passed({ sourceTable, sourceKey }: TableMapping, image: RowImage, shape: TableShape): void {
-    const chunk = this.#chunk;
-    if (!chunk?.recording || chunk.isVoid || chunk.mapping.sourceTable !== sourceTable) return;
-    if (chunk.seen.length >= seenMax) {
-      chunk.isVoid = true;
-      chunk.seen.splice(0);
-      return;
+    for (const chunk of this.#chunks) {
+      if (!chunk.recording || chunk.isVoid || chunk.mapping.sourceTable !== sourceTable) continue;
+      if (chunk.seen.length >= seenMax) {
+        chunk.isVoid = true;
+        chunk.seen.splice(0);
+        continue;
+      }
+      chunk.seen.push(
+        Object.fromEntries(
+          sourceKey.map((name) => [
+            name,
+            image[shape.columns.findIndex((column) => column.name === name)] ?? null,
+          ]),
+        ),
+      );
     }
-    chunk.seen.push(
-      Object.fromEntries(
-        sourceKey.map((name) => [
-          name,
-          image[shape.columns.findIndex((column) => column.name === name)] ?? null,
-        ]),
-      ),
-    );
   }
 
   mark(mark: string): Promise<readonly Statement[]> | undefined {
-    const chunk = this.#chunk;
-    if (mark === chunk?.low) chunk.recording = true;
-    if (mark !== chunk?.high) return undefined;
-    if (!chunk.isVoid) return this.#statements(chunk);
-    chunk.landed.resolve();
+    for (const chunk of this.#chunks) {
+      if (mark === chunk.low) chunk.recording = true;
+      if (mark !== chunk.high) continue;
+      chunk.recording = false;
+      if (!chunk.isVoid) return this.#statements(chunk);
+      // Those after it would say that its rows are in, too.
+      for (const later of this.#chunks) later.isVoid = true;
+      chunk.landed.resolve();
+    }
     return undefined;
   }
 
@@ -135,15 +140,25 @@ export class Backfill implements Companion {
     const maxKey = progress.isNew ? await this.#begin(mapping, columns) : progress.maxKey;
     if (!maxKey) return this.#complete(progress.table);
     const rowsMax = Math.min(this.#options.chunkRows, await this.#rowsInMemory(mapping.sourceTable));
-    let lastKey = progress.lastKey;
+    const key = keyOf(mapping.sourceKey, columns);
+    let after = progress.lastKey;
+    let isRead = false;
     while (!signal.aborted) {
-      const startedAt = performance.now();
-      const chunk = await this.#read(mapping, columns, lastKey, maxKey, rowsMax, signal);
-      if (chunk.isVoid) continue;
-      lastKey = lastKeyOf(chunk) ?? lastKey;
-      if (chunk.isLast) return;
-      await delay(this.#options.niceRatio * (performance.now() - startedAt));
-      await this.#throttle(signal);
+      if (!isRead) {
+        const startedAt = performance.now();
+        const chunk = await this.#read({ mapping, columns, key, after }, maxKey, rowsMax);
+        after = lastKeyOf(chunk) ?? after;
+        isRead = chunk.isLast;
+        await throttle(source, this.#options, performance.now() - startedAt, signal);
+      }
+      const [first, ...others] = this.#chunks;
+      if (!first) return;
+      if (!isRead && this.#chunks.length < chunksMax) continue;
+      await settled(first.landed.promise, signal);
+      this.#chunks = first.isVoid ? [] : others;
+      if (!first.isVoid) continue;
+      after = first.after;
+      isRead = false;
     }
   }
 
@@ -188,31 +203,26 @@ export class Backfill implements Companion {
   }
 
   async #read(
-    mapping: TableMapping,
-    columns: readonly SourceColumn[],
-    lastKey: Row | undefined,
+    place: Pick<Chunk, 'mapping' | 'columns' | 'key' | 'after'>,
     maxKey: Row,
     rowsMax: number,
-    signal: AbortSignal,
   ): Promise<Chunk> {
     const { source, sourceSchema } = this.#options;
-    const key = keyOf(mapping.sourceKey, columns);
+    const { mapping, columns, key, after } = place;
     const chunk: Chunk = {
-      mapping,
-      columns,
-      key,
+      ...place,
       low: randomUUID(),
       high: randomUUID(),
       seen: [],
       recording: false,
-      isVoid: false,
+      isVoid: this.#chunks.some(({ isVoid }) => isVoid),
       rows: [],
       isLast: false,
       landed: Promise.withResolvers(),
     };
-    this.#chunk = chunk;
+    this.#chunks = [...this.#chunks, chunk];
     await this.#mark(chunk.low);
-    const where = [lastKey ? afterKey(key, lastKey) : 'TRUE', upToKey(key, maxKey)].join(' AND ');
+    const where = [after ? afterKey(key, after) : 'TRUE', upToKey(key, maxKey)].join(' AND ');
     const [rows] = await source.query<Value[][] & RowDataPacket[]>({
       sql: `SELECT ${columns.map(selected).join(', ')} FROM ${quoteName(sourceSchema)}.${quoteName(mapping.sourceTable)}
        WHERE ${where} ORDER BY ${mapping.sourceKey.map(quoteName).join(', ')} LIMIT ${rowsMax}`,
@@ -221,12 +231,6 @@ export class Backfill implements Companion {
     chunk.rows = rows;
     chunk.isLast = rows.length < rowsMax;
     await this.#mark(chunk.high);
-    const stopped = Promise.withResolvers<void>();
-    const stop = () => stopped.resolve();
-    signal.addEventListener('abort', stop, { once: true });
-    await Promise.race([chunk.landed.promise, stopped.promise]);
-    signal.removeEventListener('abort', stop);
-    this.#chunk = undefined;
     return chunk;
   }
 
@@ -255,16 +259,15 @@ export class Backfill implements Companion {
       : [];
     return [...builder.take(), ...end, progress];
   }
+}
 
-  /** Waits while the target lags or the source has much to do. */
-  async #throttle(signal: AbortSignal): Promise<void> {
-    const { source, lagMs, lagMsMax, threadsRunningMax } = this.#options;
-    while (!signal.aborted) {
-      const [status] = await source.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Threads_running'");
-      if (lagMs() <= lagMsMax && Number(status[0]?.Value ?? 0) <= threadsRunningMax) return;
-      await delay(pauseMs);
-    }
-  }
+/** Until a chunk has landed, or the signal. */
+async function settled(landed: Promise<void>, signal: AbortSignal): Promise<void> {
+  const stopped = Promise.withResolvers<void>();
+  const stop = () => stopped.resolve();
+  signal.addEventListener('abort', stop, { once: true });
+  await Promise.race([landed, stopped.promise]);
+  signal.removeEventListener('abort', stop);
 }
 
 function keyIn({ mapping, columns }: Chunk, values: readonly Value[]): Row {

@@ -2,6 +2,7 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { SyncError, SyncErrorCode } from './errors.ts';
 import type { FrameKey } from './frame.ts';
+import { comparePositions, type Position, parsePosition } from './position.ts';
 import { literal, type Statement } from './statements.ts';
 
 export type Stop = {
@@ -14,7 +15,7 @@ export type Stop = {
 };
 
 /** Stops whose event is passed over once acknowledged; at any other the same event is tried again. */
-export const isPassedOver = (code: string): boolean =>
+const isPassedOver = (code: string): boolean =>
   ['ddl', 'statement-dml', 'incomplete-image'].includes(code satisfies string as SyncErrorCode);
 
 export async function recordStop(
@@ -53,8 +54,39 @@ export async function readStop(sql: Connection, { capability, source }: FrameKey
   );
 }
 
+/** A stop that somebody has acknowledged, until the target is past it: whoever goes on may pass it, too. */
+export class Acknowledged {
+  readonly #key: FrameKey;
+  #stop: Stop | undefined;
+
+  constructor(key: FrameKey, stop: Stop | undefined) {
+    this.#key = key;
+    this.#stop = stop;
+  }
+
+  /** Whether somebody has seen to what is met here. */
+  isFor(code: SyncErrorCode, position: Position): boolean {
+    return this.#stop?.code === code && isPassedOver(code) && this.#isAt(position);
+  }
+
+  /** What is to be written with a position: past the stop it is taken away. */
+  statementsAt(position: Position): Statement[] {
+    return this.#stop && !this.#isAt(position) ? [clearStop(this.#key)] : [];
+  }
+
+  landed(position: Position): void {
+    if (!this.#isAt(position)) this.#stop = undefined;
+  }
+
+  #isAt(position: Position): boolean {
+    return (
+      this.#stop !== undefined && comparePositions(parsePosition(this.#stop.position), position) === 'equal'
+    );
+  }
+}
+
 /** Takes away what has been acknowledged. */
-export const clearStop = ({ capability, source }: FrameKey): Statement => ({
+const clearStop = ({ capability, source }: FrameKey): Statement => ({
   table: 'banyan_stop',
   sql: `DELETE FROM banyan.banyan_stop WHERE capability=${literal(capability)} AND source=${literal(source)} AND acknowledged_by IS NOT NULL`,
 });

@@ -8,34 +8,21 @@ import type { Connection } from 'mysql2/promise';
 import type { Side } from '../capability/capability.ts';
 import type { Change } from './binlog/change.ts';
 import { BinlogError } from './binlog/errors.ts';
-import { namesIn } from './binlog/query.ts';
 import type { BinlogReader } from './binlog/reader.ts';
 import type { RowImage, RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
-import { SyncError, type SyncErrorCode } from './errors.ts';
-import {
-  type Commit,
-  Frame,
-  type FrameKey,
-  isBusy,
-  isDisconnected,
-  prepareApplySession,
-  readStreamState,
-  type StreamState,
-  takeBack,
-  takeOver,
-} from './frame.ts';
+import { concernedTable } from './ddl.ts';
+import { SyncError } from './errors.ts';
+import type { Commit, FrameKey, StreamState } from './frame.ts';
 import { type TableMapping, withoutAdded } from './mapping.ts';
-import { comparePositions, type Position, parsePosition, printPosition } from './position.ts';
+import { type OwnRow, readOwnRow } from './own-rows.ts';
+import { type Position, printPosition } from './position.ts';
 import { Quarantine } from './quarantine.ts';
 import { applyRow, putRow } from './rows-to-changes.ts';
 import { type Statement, StatementBuilder, type WriteRules } from './statements.ts';
-import { clearStop, isPassedOver, type Stop } from './stops.ts';
+import { Acknowledged, type Stop } from './stops.ts';
+import { type OpenTransaction, Target } from './target.ts';
 import { Tripwires } from './tripwires.ts';
-
-/** DDL that changes neither a table's rows nor its columns. */
-const harmlessDdl =
-  /^\s*(optimize|repair|(create|drop)\s+(or\s+replace\s+)?(algorithm\s*=\s*\S+\s+)?(definer\s*=\s*\S+\s+)?(sql\s+security\s+\S+\s+)?(trigger|view|(unique\s+|fulltext\s+|spatial\s+)?index))\b/i;
 
 /** What runs inside the stream at its own watermark: a backfill. */
 export type Companion = {
@@ -77,7 +64,6 @@ const batchStatementsMax = 500;
 const pendingCharsMax = 1_000_000;
 const savePositionMs = 1_000;
 const turnMsMax = 0.25;
-const busyTriesMax = 12;
 
 const other = (side: Side): Side => (side === 'legacy' ? 'service' : 'legacy');
 
@@ -93,40 +79,35 @@ type Transaction = {
   heartbeats: string[];
   /** It has the close row that names the other side, which opens. */
   open?: { owner: Side; epoch: bigint };
-  /** Too large to hold: it is being written in a frame that stays open. */
-  frame?: Frame;
+  /** Too large to hold: it is being written in a target transaction that stays open. */
+  large?: OpenTransaction;
 };
 
 export class Stream {
   readonly #options: StreamOptions;
   readonly #builder: StatementBuilder;
   readonly #tripwires: Tripwires;
-  #sql!: Connection;
-  /** Its id on the target. */
-  #session = 0;
+  readonly #acknowledged: Acknowledged;
+  #target!: Target;
   #quarantine!: Quarantine;
-  /** As it stands on the target. */
-  #committed!: StreamState;
   /** As read; becomes the target's with the next commit. */
   #state!: StreamState;
   /** Until when, by the source's clock in Unix seconds, the newest turn is in force. */
   #turnUntil = 0;
+  /** Of whole transactions that have not gone out. */
   #heartbeats: string[] = [];
   #transactions = 0;
   #rows = 0;
   readonly #ofShape = new WeakMap<TableShape, readonly TableMapping[]>();
   /** Between transactions undefined. */
   #tx: Transaction | undefined;
-  #inFlight: Promise<void> = Promise.resolve();
-  #failure: unknown;
   #savedAt = 0;
-  #acknowledged: Stop | undefined;
 
   constructor(options: StreamOptions) {
     this.#options = options;
     this.#builder = new StatementBuilder(options.rules);
     this.#tripwires = new Tripwires(options.key);
-    this.#acknowledged = options.acknowledged;
+    this.#acknowledged = new Acknowledged(options.key, options.acknowledged);
   }
 
   get quarantine(): Quarantine {
@@ -138,14 +119,19 @@ export class Stream {
    * @throws SyncError for what somebody must mend; other errors may pass by themselves
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { key } = this.#options;
-    this.#sql = await this.#connect();
+    const { key, connectTarget, onCommitted } = this.#options;
+    this.#target = await Target.open({
+      key,
+      connect: connectTarget,
+      onLanded: (state, rows) => {
+        this.#acknowledged.landed(state.position);
+        onCommitted(state, rows);
+      },
+    });
     try {
-      this.#session = await takeOver(this.#sql, key);
-      this.#committed = await readStreamState(this.#sql, key);
-      this.#state = this.#committed;
-      this.#quarantine = await Quarantine.load(this.#sql, key);
-      this.#options.onCommitted(this.#committed, 0);
+      this.#state = this.#target.committed;
+      this.#quarantine = await Quarantine.load(this.#target.sql, key);
+      onCommitted(this.#state, 0);
       while (!signal.aborted)
         try {
           await this.#read('all', signal, (source) => this.#consume(source));
@@ -155,10 +141,9 @@ export class Stream {
           await this.#read('none', signal, ({ events }) => this.#passOver(events));
         }
       await this.#flush();
-      await this.#settle();
+      await this.#target.settle();
     } finally {
-      await this.#inFlight;
-      this.#sql.destroy();
+      await this.#target.close();
     }
   }
 
@@ -184,18 +169,18 @@ export class Stream {
     const tx = this.#tx;
     if (tx) await this.#forget(tx, undefined);
     await this.#flush();
-    await this.#settle();
-    if (this.#isMoved() || this.#tripwires.size > 0) await this.#commitBatch(this.#tripwires.take(), 0);
+    await this.#target.settle();
+    if (this.#isMoved() || this.#tripwires.size > 0) await this.#commit(this.#tripwires.take(), 0);
   }
 
   #isMoved(): boolean {
-    return printPosition(this.#state.position) !== printPosition(this.#committed.position);
+    return printPosition(this.#state.position) !== printPosition(this.#target.committed.position);
   }
 
   /** Rows that do not say enough: in watch mode they are a tripwire; else somebody must have seen to them. */
   #mayPassOver(error: unknown): boolean {
     if (!(error instanceof BinlogError) || error.code !== 'row-image-incomplete') return false;
-    return !this.#isApplying() || this.#isAcknowledged('incomplete-image');
+    return !this.#isApplying() || this.#acknowledged.isFor('incomplete-image', this.#state.position);
   }
 
   /** One transaction, without its rows. */
@@ -207,16 +192,6 @@ export class Stream {
       if (this.#isWatching()) this.#trip('rows without all of their columns', 1);
       return this.#saveBefore();
     }
-  }
-
-  async #connect(): Promise<Connection> {
-    const sql = await this.#options.connectTarget();
-    await prepareApplySession(sql);
-    return sql;
-  }
-
-  #throwFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure;
   }
 
   async #consume(source: Source): Promise<void> {
@@ -239,7 +214,7 @@ export class Stream {
         }
         turnedAt = performance.now();
       }
-      this.#throwFailure();
+      this.#target.throwFailure();
       const { done, value } = await next;
       if (done) return;
       next = iterator.next();
@@ -251,7 +226,10 @@ export class Stream {
         this.#transactions >= batchTransactionsMax
       )
         await this.#flush();
-      else if (this.#transactions === 0 && performance.now() - this.#savedAt > savePositionMs)
+      else if (
+        this.#transactions === 0 &&
+        performance.now() - Math.max(this.#savedAt, this.#target.landedAt) > savePositionMs
+      )
         await this.#idle();
     }
   }
@@ -290,14 +268,14 @@ export class Stream {
 
   /** The source took it back, or will send it again. */
   async #forget(tx: Transaction, position: Position | undefined): Promise<void> {
-    await tx.frame?.rollback();
+    await tx.large?.rollback();
     this.#tx = undefined;
     this.#builder.forget();
     this.#state = position ? { ...tx.before, position } : tx.before;
     // What it put into quarantine, or took out, has not happened.
     await this.#flush();
-    await this.#settle();
-    this.#quarantine = await Quarantine.load(this.#sql, this.#options.key);
+    await this.#target.settle();
+    this.#quarantine = await Quarantine.load(this.#target.sql, this.#options.key);
   }
 
   async #handleRows(tx: Transaction, change: Extract<Change, { kind: 'rows' }>): Promise<void> {
@@ -337,54 +315,49 @@ export class Stream {
     this.#tripwires.see(what, count, printPosition(this.#state.position));
   }
 
-  /** Rows of Banyan's own tables: the marker, fences, heartbeats, watermarks. */
   async #handleOwn(tx: Transaction, table: TableShape, rows: readonly RowImages[]): Promise<void> {
-    const { key, capability, kind, companion } = this.#options;
-    const named = (image: RowImage, name: string) =>
-      image[table.columns.findIndex((column) => column.name === name)] ?? null;
     for (const { after } of rows) {
-      if (!after) continue;
-      const of = named(after, 'capability');
-      if (
-        table.table === 'banyan_stream' &&
-        tx.first &&
-        of === capability &&
-        named(after, 'source') === other(key.source)
-      )
-        tx.marked = true;
-      if (table.table === 'banyan_heartbeat' && of === capability) {
-        const at = String(named(after, 'at'));
-        this.#state = { ...this.#state, sourceTime: at };
-        tx.heartbeats.push(at);
-      }
-      if (table.table === 'banyan_fence' && of === capability && kind === 'tables') {
-        const turn = named(after, 'turn_id');
-        const owner = named(after, 'owner') === 'legacy' ? 'legacy' : 'service';
-        await this.#handleFence(
-          tx,
-          owner,
-          BigInt(String(named(after, 'epoch'))),
-          turn === null ? null : BigInt(String(turn)),
-        );
-        this.#turnUntil = turn === null ? 0 : Number(named(after, 'turn_deadline') ?? 0);
-      }
-      if (table.table === 'banyan_watermark' && of === key.capability) {
-        const chunk = this.#isApplying() ? companion?.mark(String(named(after, 'mark'))) : undefined;
-        for (const statement of (await chunk) ?? []) this.#builder.addStatement(statement);
-      }
+      const row = after && readOwnRow(table, after);
+      if (row) await this.#handleOwnRow(tx, row);
     }
     tx.first = false;
   }
 
-  async #handleFence(tx: Transaction, owner: Side, epoch: bigint, turn: bigint | null): Promise<void> {
+  async #handleOwnRow(tx: Transaction, row: OwnRow): Promise<void> {
+    const { key, capability, kind, companion } = this.#options;
+    // Watermarks are of one stream; what else there is concerns all streams of a capability.
+    if (row.capability !== (row.kind === 'watermark' ? key.capability : capability)) return;
+    switch (row.kind) {
+      case 'stream':
+        if (tx.first && row.source === other(key.source)) tx.marked = true;
+        return;
+      case 'heartbeat':
+        this.#state = { ...this.#state, sourceTime: row.at };
+        tx.heartbeats.push(row.at);
+        return;
+      case 'fence':
+        if (kind === 'tables') await this.#handleFence(tx, row);
+        return;
+      case 'watermark': {
+        const chunk = this.#isApplying() ? await companion?.mark(row.mark) : undefined;
+        for (const statement of chunk ?? []) this.#builder.addStatement(statement);
+      }
+    }
+  }
+
+  async #handleFence(
+    tx: Transaction,
+    { owner, epoch, turn, deadline }: Extract<OwnRow, { kind: 'fence' }>,
+  ): Promise<void> {
     const { source } = this.#options.key;
     if (this.#state.owner === source && owner !== source) {
       // What came before belongs to the old epoch; the close row is alone in its target transaction.
       await this.#flush();
-      await this.#settle();
+      await this.#target.settle();
       tx.open = { owner, epoch };
     }
     this.#state = { ...this.#state, owner, epoch, turn: turn ?? this.#state.turn };
+    this.#turnUntil = deadline;
   }
 
   #isApplying(): boolean {
@@ -399,12 +372,9 @@ export class Stream {
     tx: Transaction,
     { class: kind, sql, schema, timestamp }: Extract<Change, { kind: 'statement' }>,
   ): Promise<void> {
-    if ((kind !== 'ddl' && kind !== 'dml') || tx.marked || harmlessDdl.test(sql)) return;
+    if ((kind !== 'ddl' && kind !== 'dml') || tx.marked) return;
     const { sourceSchema, mappings, key } = this.#options;
-    const names = namesIn(sql);
-    if (schema !== sourceSchema && !names.has(sourceSchema.toLowerCase())) return;
-    const isOfSchema = /^\s*drop\s+(database|schema)\b/i.test(sql);
-    const table = isOfSchema ? '*' : [...mappings.keys()].find((name) => names.has(name.toLowerCase()));
+    const table = concernedTable(sql, schema, sourceSchema, mappings.keys());
     if (table === undefined) return;
     // While a turn is in force the stream must reach the close row: DDL is a tripwire there.
     if (!this.#isApplying() || (kind === 'ddl' && timestamp <= this.#turnUntil)) {
@@ -413,7 +383,7 @@ export class Stream {
     }
     const position = printPosition(this.#state.position);
     const code = kind === 'ddl' ? 'ddl' : 'statement-dml';
-    if (this.#isAcknowledged(code)) return;
+    if (this.#acknowledged.isFor(code, this.#state.position)) return;
     const words = sql.trim().split(/\s+/).slice(0, 3).join(' ');
     throw new SyncError(
       code,
@@ -424,34 +394,19 @@ export class Stream {
     );
   }
 
-  /** Somebody has seen to what is stopped at here. */
-  #isAcknowledged(code: SyncErrorCode): boolean {
-    const stop = this.#acknowledged;
-    return (
-      stop?.code === code &&
-      isPassedOver(code) &&
-      comparePositions(parsePosition(stop.position), this.#state.position) === 'equal'
-    );
-  }
-
-  #isPast(position: Position): boolean {
-    const stop = this.#acknowledged;
-    return stop !== undefined && comparePositions(parsePosition(stop.position), position) !== 'equal';
-  }
-
-  /** An acknowledged stop is kept until the target is past it: whoever goes on may pass it, too. */
-  #passedStop(): Statement[] {
-    return this.#isPast(this.#state.position) ? [clearStop(this.#options.key)] : [];
-  }
-
   async #handleCommit(tx: Transaction, position: Position): Promise<void> {
     this.#tx = undefined;
     this.#state = { ...this.#state, position };
     this.#heartbeats.push(...tx.heartbeats);
     if (tx.open) {
-      await this.#settle();
-      await this.#commitBatch([], 0, { ...tx.open, before: tx.before });
-    } else if (tx.frame) await this.#finishLarge(tx, tx.frame);
+      await this.#target.settle();
+      await this.#target.commit({
+        ...this.#batch([], 0),
+        // An opening belongs to the epoch that it ends.
+        check: this.#check(tx.before),
+        open: tx.open,
+      });
+    } else if (tx.large) await this.#finishLarge(tx, tx.large);
     else if (this.#builder.added > tx.addedBefore) {
       this.#rows += tx.rows;
       this.#transactions++;
@@ -463,145 +418,77 @@ export class Stream {
   #passHeartbeats(): void {
     if (this.#heartbeats.length === 0) return;
     const passed = this.#heartbeats.splice(0);
-    this.#inFlight = this.#inFlight.then(() => {
-      if (this.#failure === undefined) for (const at of passed) this.#options.onHeartbeat(at);
-    });
+    this.#target.afterwards(() => this.#tell(passed));
+  }
+
+  #tell(heartbeats: readonly string[]): void {
+    for (const at of heartbeats) this.#options.onHeartbeat(at);
   }
 
   /** Nothing is to be applied: the position moves on all the same, at most once a second. */
   async #idle(): Promise<void> {
     if (this.#tx || this.#transactions > 0) return;
-    await this.#settle();
+    await this.#target.settle();
     const retried = this.#quarantine.size > 0 && this.#isApplying() ? await this.#retryQuarantined() : [];
     this.#savedAt = performance.now();
     if (this.#isMoved() || this.#tripwires.size > 0 || retried.length > 0)
-      await this.#commitBatch([...retried, ...this.#tripwires.take()], retried.length);
+      await this.#commit([...retried, ...this.#tripwires.take()], retried.length);
   }
 
   /** Rows in quarantine that somebody asked to have translated again. */
   async #retryQuarantined(): Promise<Statement[]> {
-    for (const { table, row } of await this.#quarantine.toRetry(this.#sql))
+    for (const { table, row } of await this.#quarantine.toRetry(this.#target.sql))
       for (const mapping of this.#options.mappings.get(table) ?? [])
         putRow(mapping, row, this.#quarantine, this.#builder);
     return this.#builder.take();
   }
 
-  async #settle(): Promise<void> {
-    await this.#inFlight;
-    this.#throwFailure();
-  }
-
   /** Sends what whole transactions have gathered; the next are gathered meanwhile. */
   async #flush(): Promise<void> {
-    await this.#settle();
+    await this.#target.settle();
     if (this.#transactions === 0) return;
     const whole = this.#tx ? this.#builder.takeWhole() : this.#builder.take();
     const statements = [...whole, ...this.#tripwires.take()];
     const heartbeats = this.#heartbeats.splice(0);
-    const rows = this.#rows;
+    const batch = this.#batch(statements, this.#rows);
     this.#transactions = 0;
     this.#rows = 0;
-    this.#inFlight = this.#commitBatch(statements, rows).then(
-      () => {
-        for (const at of heartbeats) this.#options.onHeartbeat(at);
-      },
-      (error: unknown) => {
-        this.#failure = error;
-      },
-    );
+    await this.#target.send(batch, () => this.#tell(heartbeats));
   }
 
-  /** Writes what there is of a large transaction into a frame that stays open until its end. */
+  async #commit(statements: readonly Statement[], rows: number): Promise<void> {
+    await this.#target.commit(this.#batch(statements, rows));
+  }
+
+  /** What is to be committed now: a transaction that has not ended has moved nothing yet. */
+  #batch(statements: readonly Statement[], rows: number): Commit & { rows: number } {
+    const state = this.#tx?.before ?? this.#state;
+    return {
+      state,
+      statements: [...statements, ...this.#acknowledged.statementsAt(state.position)],
+      check: statements.length > 0 ? this.#check(state) : 'position',
+      rows,
+    };
+  }
+
+  /** Writes what there is of a large transaction into one of the target that stays open until its end. */
   async #writeLarge(tx: Transaction): Promise<void> {
-    if (!tx.frame) {
+    if (!tx.large) {
       await this.#flush();
-      await this.#settle();
-      const frame = new Frame(this.#sql, this.#options.key);
-      // The position after it is not known yet: it is set in the same transaction, at the end.
-      await frame.begin(this.#committed, {
-        check: this.#check(this.#state),
-        state: { ...this.#committed, seq: this.#committed.seq + 1n },
-      });
-      tx.frame = frame;
+      await this.#target.settle();
+      tx.large = await this.#target.begin(this.#check(this.#state));
     }
-    const statements = this.#builder.take();
-    await tx.frame.write(statements);
-    // They are not sent again: a failure begins the whole transaction anew.
-    for (const { load } of statements) load?.release();
+    await tx.large.write(this.#builder.take());
   }
 
-  async #finishLarge(tx: Transaction, frame: Frame): Promise<void> {
-    await this.#writeLarge(tx);
-    const state = { ...this.#state, seq: this.#committed.seq + 1n };
-    await frame.write(this.#passedStop());
-    await frame.finish(state);
-    await frame.commit();
-    this.#landed(state, tx.rows);
+  async #finishLarge(tx: Transaction, large: OpenTransaction): Promise<void> {
+    await large.write([...this.#builder.take(), ...this.#acknowledged.statementsAt(this.#state.position)]);
+    await large.finish(this.#state, tx.rows);
   }
 
   /** What the target's fence must say for rows that the stream has read in this state. */
   #check({ owner, epoch }: StreamState): Commit['check'] {
     return this.#options.kind === 'tables' && owner === this.#options.key.source ? { epoch } : 'position';
-  }
-
-  #landed(state: StreamState, rows: number, statements: readonly Statement[] = []): void {
-    this.#committed = state;
-    this.#savedAt = performance.now();
-    if (this.#isPast(state.position)) this.#acknowledged = undefined;
-    for (const { landed, load } of statements) {
-      landed?.();
-      load?.release();
-    }
-    this.#options.onCommitted(state, rows);
-  }
-
-  /** One target transaction; tried again when its locks were in the way or its connection was lost. */
-  async #commitBatch(
-    statements: readonly Statement[],
-    rows: number,
-    open?: { owner: Side; epoch: bigint; before: StreamState },
-  ): Promise<void> {
-    const before = this.#committed;
-    // A transaction that has not ended has moved nothing yet.
-    const state = { ...(this.#tx?.before ?? this.#state), seq: before.seq + 1n };
-    const all = [...statements, ...this.#passedStop()];
-    // An opening belongs to the epoch that it ends.
-    const check = statements.length > 0 || open ? this.#check(open?.before ?? state) : 'position';
-    for (let tries = 1; ; tries++) {
-      const frame = new Frame(this.#sql, this.#options.key);
-      try {
-        await frame.begin(before, { check, state, ...(open ? { open } : {}) });
-        await frame.write(all);
-        if (open) await frame.open(open);
-        await frame.commit();
-        return this.#landed(state, rows, statements);
-      } catch (error) {
-        if (isDisconnected(error)) {
-          if (await this.#reconnectedAfter(state)) return this.#landed(state, rows, statements);
-        } else {
-          await frame.rollback();
-          if (!isBusy(error)) throw error;
-        }
-        if (tries >= busyTriesMax)
-          throw new SyncError(
-            'target-busy',
-            `the target could not be written in ${tries} tries`,
-            'look for sessions that hold locks on it; the stream goes on by itself',
-            error,
-          );
-        await new Promise((resolve) => setTimeout(resolve, Math.min(1_000, 20 * 2 ** tries)));
-      }
-    }
-  }
-
-  /** The answer to a COMMIT may be lost: the row says whether it happened. @returns whether it did */
-  async #reconnectedAfter(state: StreamState): Promise<boolean> {
-    const { key } = this.#options;
-    this.#sql.destroy();
-    this.#sql = await this.#connect();
-    this.#session = await takeBack(this.#sql, key, this.#session);
-    const { seq, position } = await readStreamState(this.#sql, key);
-    return seq === state.seq && printPosition(position) === printPosition(state.position);
   }
 }
 
