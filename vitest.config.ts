@@ -25,7 +25,7 @@ export default defineConfig({
           exclude: ['**/node_modules/**', 'var/**', '**/*.full.mysql.test.ts'],
         },
       },
-      // The long ones: npm run test:full.
+      // The long ones: npm run test:full. Each says in its own file how long it may take; all of them together an hour.
       { extends: true, test: { name: 'full', include: ['**/*.full.mysql.test.ts'] } },
     ],
   },
