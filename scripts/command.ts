@@ -194,6 +194,8 @@ export const connectionOptions = (url: URL): ConnectionOptions => ({
   uri: url.href,
   charset: 'utf8mb4',
   dateStrings: true,
+  // Room for as many is set aside on each connection, half a megabyte for the default.
+  maxPreparedStatements: 16,
   supportBigNumbers: true,
   bigNumberStrings: true,
   jsonStrings: true,
