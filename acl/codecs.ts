@@ -13,7 +13,19 @@ import {
 } from './domain.ts';
 import type { Repertoire } from './repertoire.ts';
 import { euckr, utf8mb4 } from './repertoire.ts';
+import {
+  domainForm,
+  exactText,
+  isTextType,
+  minorUnitsForm,
+  type SqlColumn,
+  type SqlForm,
+  sqlText,
+  tableForm,
+  textForm,
+} from './sql-form.ts';
 import { zoneOf } from './zone.ts';
+import { compactForm, datetimeForm } from './zone-sql.ts';
 
 export type Codec = {
   readonly name: string;
@@ -23,6 +35,8 @@ export type Codec = {
   forward(value: unknown): Value;
   /** Model to legacy. @throws CodecFault */
   back(value: unknown): Value;
+  /** `forward` as SQL, of a legacy column; undefined where there is none for such a column. */
+  sql?(column: SqlColumn): SqlForm | undefined;
 };
 
 /** A value that a codec does not accept: the reason, without the value. */
@@ -40,6 +54,7 @@ function codec<L extends Value, M extends Value>(
   model: Domain,
   forward: (value: L) => M,
   back: (value: M) => L,
+  sql: Codec['sql'] = () => undefined,
 ): Codec {
   const check = (domain: Domain, value: unknown): void => {
     const fault = outside(domain, value);
@@ -58,6 +73,7 @@ function codec<L extends Value, M extends Value>(
       check(model, value);
       return back(value as M);
     },
+    sql,
   };
 }
 
@@ -69,6 +85,7 @@ export const renamed = (domain: Domain): Codec =>
     domain,
     (value) => value,
     (value) => value,
+    (column) => domainForm(domain, column),
   );
 
 export const uint8: Domain = { kind: 'integer', min: 0, max: 255 };
@@ -112,13 +129,19 @@ function tableCodec(name: string, pairs: readonly (readonly [string, Value])[]):
     model,
     forward: (value) => get(toModel, legacy, value),
     back: (value) => get(toLegacy, model, value),
+    sql: (column) => tableForm(column, pairs),
   };
 }
 
 const from1970 = Date.UTC(1970, 0, 2) / 1000;
 const to9999 = Date.UTC(9999, 11, 30) / 1000;
 
-function zonedTime(name: string, zoneName: string, format: TimeFormat): Codec {
+function zonedTime(
+  name: string,
+  zoneName: string,
+  format: TimeFormat,
+  sql: (column: SqlColumn, zone: string) => SqlForm | undefined,
+): Codec {
   const zone = zoneOf(zoneName);
   const legacy = { kind: 'seconds', min: from1970, max: to9999, format } as const;
   const model = { kind: 'seconds', min: from1970 - 86_400, max: to9999 + 86_400, format: datetime } as const;
@@ -148,14 +171,17 @@ function zonedTime(name: string, zoneName: string, format: TimeFormat): Codec {
         throw new CodecFault(`is out of range in ${zoneName} (${name})`);
       return format.write(local);
     },
+    sql: (column) => sql(column, zoneName),
   };
 }
 
 /** CHAR(14) in a zone's wall clock, as DATETIME in UTC. Whole seconds, 1970 to 9999. */
-export const legacyTimestamp = (zone: string): Codec => zonedTime('legacy timestamp', zone, compact);
+export const legacyTimestamp = (zone: string): Codec =>
+  zonedTime('legacy timestamp', zone, compact, compactForm);
 
 /** DATETIME in a zone's wall clock, as DATETIME in UTC. */
-export const localDatetime = (zone: string): Codec => zonedTime('local datetime', zone, datetime);
+export const localDatetime = (zone: string): Codec =>
+  zonedTime('local datetime', zone, datetime, datetimeForm);
 
 /** A zero date (or another value that means "none") is NULL in the model. */
 export function zeroDate(of: Codec, zero = '0000-00-00 00:00:00'): Codec {
@@ -165,6 +191,12 @@ export function zeroDate(of: Codec, zero = '0000-00-00 00:00:00'): Codec {
     model: { kind: 'either', value: null, or: of.model },
     forward: (value) => (value === zero ? null : of.forward(value)),
     back: (value) => (value === null ? zero : of.back(value)),
+    sql(column) {
+      const form = of.sql?.(column);
+      if (!form || form.isNull !== undefined) return undefined;
+      const value = isTextType(column.type) ? exactText(column, [zero]) : column.name;
+      return { ...form, isNull: `${value} <=> ${sqlText(zero)}` };
+    },
   };
 }
 
@@ -191,6 +223,7 @@ export function decimalToMinorUnits(options: { precision: number; scale: number 
       const digits = units.replace('-', '').padStart(scale + 1, '0');
       return scale === 0 ? units : `${sign}${digits.slice(0, -scale)}.${digits.slice(-scale)}`;
     },
+    (column) => minorUnitsForm(column, options),
   );
 }
 
@@ -285,6 +318,9 @@ export function euckrText(options: { lengthMax: number }): Codec {
     },
     decode,
     encode,
+    // Where there may be a reference the code must look.
+    (column) =>
+      textForm(column, { lengthMax, repertoire: euckr }, `LOCATE('&#', CAST(${column.name} AS BINARY)) = 0`),
   );
 }
 

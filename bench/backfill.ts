@@ -1,6 +1,8 @@
 // A backfill through a translator against `mariadb-dump | mariadb` of the same table, in turn, and the worker's memory.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { Connection } from 'mysql2/promise';
 import type { PrivateServer } from '../scripts/private-server.ts';
@@ -10,26 +12,23 @@ import { type Bench, cli, connect, fill, mib, onStage, peakBytes, prepare, start
 
 const rounds = 3;
 
-/** Arguments and environment that bring a client of MariaDB's to a private server. */
-const clientOf = ({ port, url }: PrivateServer) => ({
-  words: ['--no-defaults', '--protocol=tcp', '-h127.0.0.1', `-P${port}`, '-uroot'],
-  env: { ...process.env, MYSQL_PWD: new URL(url).password },
-});
+/** Arguments that bring a client of MariaDB's to a private server; the password is for no list of processes. */
+function clientOf({ folder }: Bench, { port, url }: PrivateServer): string[] {
+  const file = join(folder, `client-${port}.cnf`);
+  writeFileSync(file, `[client]\npassword=${new URL(url).password}\n`, { mode: 0o600 });
+  return [`--defaults-file=${file}`, '--protocol=tcp', '-h127.0.0.1', `-P${port}`, '-uroot'];
+}
 
 /** Seconds in which the peer copies the table into a schema of its own on the services' server. */
-async function peerSeconds({ legacy, services }: Bench, target: Connection): Promise<number> {
+async function peerSeconds(bench: Bench, target: Connection): Promise<number> {
   await target.query('CREATE OR REPLACE DATABASE copied');
-  const from = clientOf(legacy);
-  const to = clientOf(services);
+  const from = clientOf(bench, bench.legacy);
+  const to = clientOf(bench, bench.services);
   const begin = performance.now();
-  const dump = spawn('mariadb-dump', [...from.words, '--single-transaction', 'bench', 'TB_NOTE'], {
-    env: from.env,
+  const dump = spawn('mariadb-dump', [...from, '--single-transaction', 'bench', 'TB_NOTE'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const load = spawn('mariadb', [...to.words, 'copied'], {
-    env: to.env,
-    stdio: ['pipe', 'inherit', 'inherit'],
-  });
+  const load = spawn('mariadb', [...to, 'copied'], { stdio: ['pipe', 'inherit', 'inherit'] });
   const ends = Promise.all([once(dump, 'exit'), once(load, 'exit')]);
   await pipeline(dump.stdout, load.stdin);
   const codes = (await ends).map(([code]) => code);

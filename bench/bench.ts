@@ -1,8 +1,10 @@
 // `npm run bench -- SUITE [--json] [--size SHARE]`: our figures beside their peers' of the same run.
 import { type Declaration, OptionsError, parseOptions } from '../capability/options.ts';
+import { benchBackfill } from './backfill.ts';
 import { benchDecode } from './decode.ts';
 import { type Measured, print } from './measure.ts';
 import { benchStream } from './stream.ts';
+import { benchVerify } from './verify.ts';
 
 const options = {
   json: { type: 'flag', help: 'One line of JSON on standard output.' },
@@ -16,8 +18,10 @@ const options = {
 } as const satisfies Declaration;
 
 const suites: Readonly<Record<string, (size: number) => Promise<Measured[]>>> = {
+  backfill: benchBackfill,
   decode: benchDecode,
   stream: benchStream,
+  verify: benchVerify,
 };
 
 try {

@@ -73,7 +73,8 @@ export function startWorker(bench: Bench): Promise<SupervisedProcess> {
 export const peakBytes = (pid: number) =>
   Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? Number.NaN) * 1024;
 
-export async function prepare(bench: Bench): Promise<void> {
+/** @param before what is to be in the source before the stream begins */
+export async function prepare(bench: Bench, before?: (source: Connection) => Promise<void>): Promise<void> {
   for (const [server, table] of [
     [bench.legacy, legacyTable],
     [bench.services, serviceTable],
@@ -84,6 +85,7 @@ export async function prepare(bench: Bench): Promise<void> {
     await sql.query('CREATE DATABASE bench');
     await sql.query(`USE bench`);
     await sql.query(table);
+    if (server === bench.legacy) await before?.(sql);
     await sql.end();
   }
   const { words, env } = cli(bench);

@@ -46,11 +46,11 @@ test('a move is recorded with its evidence and its audit row, or not at all', as
     capability: 'reviews',
     from: await capability(sql),
     to: 'synced',
-    evidence: { kind: 'backfilled', facts: { rows: 3 } },
+    evidence: { kind: 'verified', facts: { rows: 3 } },
     deed,
   });
   expect((await store.readStandings(sql)).get('reviews')).toEqual({ phase: 'synced', ready: true });
-  expect(await store.evidenceInForce(sql, 'reviews', 'backfilled')).toMatchObject({ facts: { rows: 3 } });
+  expect(await store.evidenceInForce(sql, 'reviews', 'verified')).toMatchObject({ facts: { rows: 3 } });
   expect(await store.readAudit(sql, { capability: 'reviews', rowsMax: 10 })).toMatchObject([
     {
       actor: 'test',
@@ -68,7 +68,7 @@ test('a move is recorded with its evidence and its audit row, or not at all', as
     capability: 'reviews',
     from: await capability(sql),
     to: 'legacy',
-    withdraw: ['backfilled'],
+    withdraw: ['verified'],
     deed,
   });
   expect((await store.readStandings(sql)).get('reviews')).toEqual({ phase: 'legacy', ready: false });
@@ -84,14 +84,14 @@ test('of two who move from the same state one succeeds, and the other is told', 
       capability: 'reviews',
       from,
       to: 'synced',
-      evidence: { kind: 'backfilled', facts: { by: 1 } },
+      evidence: { kind: 'verified', facts: { by: 1 } },
       deed,
     }),
     store.change(another, {
       capability: 'reviews',
       from,
       to: 'synced',
-      evidence: { kind: 'backfilled', facts: { by: 2 } },
+      evidence: { kind: 'verified', facts: { by: 2 } },
       deed,
     }),
   ]);

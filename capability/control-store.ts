@@ -106,7 +106,7 @@ export async function readStandings(sql: Sql): Promise<ReadonlyMap<string, Stand
   const found = await rows(
     sql,
     `SELECT c.name, c.phase, EXISTS (SELECT 1 FROM evidence e
-       WHERE e.capability = c.name AND e.kind = 'backfilled' AND e.withdrawn_at IS NULL) AS ready
+       WHERE e.capability = c.name AND e.kind = 'verified' AND e.withdrawn_at IS NULL) AS ready
      FROM capability c`,
   );
   return new Map(

@@ -41,7 +41,7 @@ export function legalMove(from: Phase, to: Phase): Move {
 /** What is known of a capability when a request must be routed. */
 export type Standing = {
   readonly phase: Phase;
-  /** Whether evidence in force says that the service has the data (a finished copy, none refused). */
+  /** Whether evidence in force says that the service has the data, and that it is right (a clean verification). */
   readonly ready: boolean;
 };
 
@@ -52,7 +52,6 @@ export function readInterlock(standing: Standing | undefined): Interlock {
   if (!standing) return { open: false, why: 'the control store has not been read yet' };
   if (standing.phase !== 'canary' && standing.phase !== 'reads')
     return { open: false, why: `the phase is ${standing.phase}; reads move by "banyan shift"` };
-  if (!standing.ready)
-    return { open: false, why: 'there is no evidence in force that the service has the data' };
+  if (!standing.ready) return { open: false, why: 'there is no verification in force: run "banyan verify"' };
   return { open: true };
 }

@@ -75,7 +75,7 @@ test('phases and evidence are followed; away, hanging or back, the last word sta
 
   await database.sql.query("UPDATE capability SET phase = 'canary'");
   await database.sql.query(
-    "INSERT INTO evidence (capability, kind, facts) VALUES ('reviews', 'backfilled', '{}')",
+    "INSERT INTO evidence (capability, kind, facts) VALUES ('reviews', 'verified', '{}')",
   );
   await until(
     () => view.standing('reviews')?.phase === 'canary' && view.standing('reviews')?.ready === true,

@@ -94,6 +94,9 @@ function sideGrants(config: BanyanConfig, side: Side): Grant[] {
           'banyan_stop',
           'banyan_tripwire',
           'banyan_worker',
+          'banyan_verify',
+          'banyan_mismatch',
+          'banyan_touched',
         ),
         ...own('SELECT, UPDATE', 'banyan_fence'),
       ],
@@ -101,7 +104,7 @@ function sideGrants(config: BanyanConfig, side: Side): Grant[] {
     {
       server,
       account: 'banyan_cli',
-      why: 'the CLI looks at streams, asks for backfills and acknowledges stops',
+      why: 'the CLI looks at streams, asks for backfills and verifications, acknowledges stops',
       rights: [
         ...own(
           'SELECT',
@@ -111,8 +114,10 @@ function sideGrants(config: BanyanConfig, side: Side): Grant[] {
           'banyan_fence',
           'banyan_hold',
           'banyan_heartbeat',
+          'banyan_mismatch',
+          'banyan_touched',
         ),
-        ...own('SELECT, INSERT, UPDATE', 'banyan_backfill'),
+        ...own('SELECT, INSERT, UPDATE', 'banyan_backfill', 'banyan_verify'),
         ...own('SELECT, UPDATE', 'banyan_stop', 'banyan_quarantine'),
       ],
     },

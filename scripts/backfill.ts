@@ -1,6 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import { isIdentity } from '../acl/identity.ts';
 import type { Capability } from '../capability/capability.ts';
 import { type CapabilityRow, change, evidenceInForce, readCapability } from '../capability/control-store.ts';
 import { referencesOf } from '../sync/worker.ts';
@@ -17,6 +16,7 @@ import {
   serverOptions,
   withControl,
 } from './command.ts';
+import { obstacle, tablesOf } from './following.ts';
 
 /** `12,345` */
 const number = (value: number) => value.toLocaleString('en-US');
@@ -28,14 +28,6 @@ type TableProgress = {
   readonly done: number;
   readonly refused: number;
 };
-
-/** The legacy tables of a capability, by the stream that carries them. */
-function tablesOf({ name, tables, references }: Capability): { stream: string; table: string }[] {
-  return [
-    ...references.map(({ source }) => ({ stream: referencesOf(name), table: source.table })),
-    ...tables.map((each) => ({ stream: name, table: isIdentity(each) ? each.identity : each.source.table })),
-  ];
-}
 
 async function ask(sql: Connection, capability: Capability, again: boolean): Promise<void> {
   for (const { stream, table } of tablesOf(capability))
@@ -65,22 +57,6 @@ async function progressOf(sql: Connection, capability: Capability): Promise<Tabl
         ]
       : [];
   });
-}
-
-/** Why nothing moves, if nothing can: no worker, a stopped stream. */
-async function obstacle(sql: Connection, capability: Capability): Promise<string | undefined> {
-  const streams = [capability.name, referencesOf(capability.name)];
-  const [stops] = await sql.query<RowDataPacket[]>(
-    "SELECT message FROM banyan.banyan_stop WHERE capability IN (?) AND source = 'legacy' AND acknowledged_by IS NULL",
-    [streams],
-  );
-  if (stops[0])
-    return `the stream has stopped: ${String(stops[0].message)} (then: banyan worker --acknowledge ${capability.name})`;
-  const [workers] = await sql.query<RowDataPacket[]>(
-    'SELECT 1 FROM banyan.banyan_worker WHERE capability = ? AND lease_until >= UNIX_TIMESTAMP(SYSDATE(6))',
-    [capability.name],
-  );
-  return workers.length === 0 ? 'no worker is running: start one with "banyan worker"' : undefined;
 }
 
 const pollMs = 200;
@@ -145,7 +121,7 @@ to apply them through the stream: what is written meanwhile is never overwritten
 says how far it is; interrupt it as you like, the worker goes on, and the same command follows again. Complete at the
 greatest key that each table had when it began. With --again everything is read once more.
 Exit code 1 when rows were refused by a translator: they are in quarantine (banyan quarantine list), and there is no
-evidence until they are mended.`,
+evidence until they are mended. Reads need one thing more: "banyan verify", which looks whether all of it is true.`,
   options: {
     ...commonOptions,
     ...serverOptions,
@@ -183,7 +159,7 @@ evidence until they are mended.`,
         const rows = tables.reduce((sum, each) => sum + each.done, 0);
         output.say(
           isReady
-            ? `${number(rows)} rows are there, and what is written from now on follows. Next: banyan shift ${name} --reads 1`
+            ? `${number(rows)} rows are there, and what is written from now on follows. Next: banyan verify ${name}`
             : `${number(quarantined)} rows are in quarantine: "banyan quarantine list" names them. Reads stay on legacy`,
         );
         return {

@@ -8,10 +8,12 @@ import { SyncError } from '../sync/errors.ts';
 import { auditCommand } from './audit.ts';
 import { backfillCommand } from './backfill.ts';
 import { type Command, CommandError, type Output } from './command.ts';
+import { doctorCommand } from './doctor.ts';
 import { installCommand } from './install.ts';
 import { quarantineCommand } from './quarantine.ts';
 import { shiftCommand } from './shift.ts';
 import { statusCommand } from './status.ts';
+import { verifyCommand } from './verify.ts';
 import { workerCommand } from './worker.ts';
 
 // Each command knows the types of its own options; here they are only names and texts.
@@ -19,10 +21,12 @@ const commands = [
   installCommand,
   workerCommand,
   backfillCommand,
+  verifyCommand,
   shiftCommand,
   statusCommand,
   quarantineCommand,
   auditCommand,
+  doctorCommand,
 ] as unknown as readonly Command[];
 
 const overview =
@@ -33,7 +37,7 @@ const overview =
   facade                       Runs the facade: the routing proxy in front of the monolith and the services.
 ${commands.map(({ name, words, summary }) => `  ${`${name} ${words}`.trim().padEnd(28)} ${summary}`).join('\n')}
 
-The way of a capability: install, worker, backfill, shift --reads 1 … 100. "banyan COMMAND --help" says more;
+The way of a capability: install, worker, backfill, verify, shift --reads 1 … 100. "banyan COMMAND --help" says more;
 "banyan status" says where each capability stands.`;
 
 const helpOf = ({ name, words, summary, help, options }: Command) =>

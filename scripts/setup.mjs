@@ -7,9 +7,10 @@
 // Everything it says goes to standard error: standard output belongs to FILE.ts (`npm start -- --json`).
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -35,8 +36,34 @@ function run(command, args, options = {}) {
   return status === 0;
 }
 
+const isAlive = (pid) => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** Two commands at once must not both install. Gives what ends being alone; a process that died has ended it. */
+async function alone() {
+  const lock = join(root, 'var', 'setup.pid');
+  for (let told = false; ; told = true) {
+    try {
+      writeFileSync(lock, String(process.pid), { flag: 'wx' });
+      return () => rmSync(lock, { force: true });
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error;
+    }
+    const holder = Number(readFileSync(lock, 'utf8'));
+    if (!isAlive(holder)) rmSync(lock, { force: true });
+    else if (!told) say(`another command (process ${holder}) is setting things up; waiting for it …`);
+    await delay(200);
+  }
+}
+
 /** node_modules is stale when the manifests or the lockfile differ from those it was installed from. */
-function installPackages() {
+async function installPackages() {
   const stamp = join(root, 'node_modules', '.banyan-installed');
   const manifests = [
     'package.json',
@@ -48,11 +75,19 @@ function installPackages() {
   const hash = createHash('sha256');
   for (const manifest of manifests) hash.update(readFileSync(join(root, manifest)));
   const wanted = `${hash.digest('hex')} ${process.platform}-${process.arch}`;
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
-  say('installing npm packages (npm ci) …');
-  const ok = run('npm', ['ci', '--loglevel=error', '--no-audit', '--no-fund']);
-  if (!ok) throw new SetupError('"npm ci" failed; its own words are above. Mend that, then run this again.');
-  writeFileSync(stamp, wanted);
+  const isInstalled = () => existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted;
+  if (isInstalled()) return;
+  const release = await alone();
+  try {
+    if (isInstalled()) return;
+    say('installing npm packages (npm ci) …');
+    const ok = run('npm', ['ci', '--loglevel=error', '--no-audit', '--no-fund']);
+    if (!ok)
+      throw new SetupError('"npm ci" failed; its own words are above. Mend that, then run this again.');
+    writeFileSync(stamp, wanted);
+  } finally {
+    release();
+  }
 }
 
 /** A real part of the machine: what it is for, how one sees that it is there, who brings it. */
@@ -62,6 +97,14 @@ const databaseServer = {
   // Without "mariadb-server": that package starts a service of the machine.
   apt: ['mariadb-server-core', 'mariadb-client'],
   brew: ['mariadb'],
+};
+
+/** Who a benchmark is measured against; without it the figure has no peer, and says so. */
+const checksumPeer = {
+  what: 'pt-table-checksum ("npm run bench -- verify" is measured against it)',
+  present: () => onPath('pt-table-checksum'),
+  apt: ['percona-toolkit'],
+  brew: ['percona-toolkit'],
 };
 
 const elsewhere = ['BANYAN_LEGACY_URL', 'BANYAN_SERVICES_URL', 'BANYAN_CONTROL_URL'];
@@ -117,9 +160,14 @@ async function main() {
   if (!['start', 'test', 'check'].includes(purpose) || dashes !== '--' || rest.length === 0)
     throw new SetupError('usage: node scripts/setup.mjs start|test|check -- FILE.ts [ARG ...]');
   mkdirSync(join(root, 'var'), { recursive: true });
-  installPackages();
+  await installPackages();
   const needsServer = purpose === 'test' || (purpose === 'start' && !elsewhere.every(given));
   if (needsServer) await installPart(databaseServer);
+  if (rest[0] === 'bench/bench.ts' && rest[1] === 'verify')
+    await installPart(checksumPeer).catch((error) => {
+      if (!(error instanceof SetupError)) throw error;
+      say(error.message);
+    });
   const node = node24();
   const child = spawn(node, rest, {
     cwd: root,

@@ -42,7 +42,7 @@ export const shiftCommand = command({
   words: 'CAPABILITY --reads PERCENT',
   summary: "Moves a percentage of a capability's reads to its service, or back.",
   help: `
-Needs evidence that the service has the data (banyan backfill). Who is moved stays moved while the percentage
+Needs evidence that the service has the data and that it is right (banyan backfill, banyan verify). Who is moved stays moved while the percentage
 grows; at 0 everybody reads from legacy again. Writes are never shifted: they follow the owner.
   banyan shift reviews --reads 5        a first few
   banyan shift reviews --reads 100      everybody
@@ -85,11 +85,15 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
         throw new CommandError(
           `${capability.name} is in ${current.phase}: the service owns it, and its reads are not for a percentage`,
         );
-      const evidence = await evidenceInForce(control, capability.name, 'backfilled');
-      if (percent > 0 && !evidence)
+      const evidence = await evidenceInForce(control, capability.name, 'verified');
+      if (percent > 0 && !evidence) {
+        const isBackfilled = await evidenceInForce(control, capability.name, 'backfilled');
         throw new CommandError(
-          `nothing says that the service has the data of ${capability.name}: run "banyan backfill ${capability.name}" first`,
+          isBackfilled
+            ? `nothing says that the data of ${capability.name} is the same on both sides: run "banyan verify ${capability.name}" first`
+            : `nothing says that the service has the data of ${capability.name}: run "banyan backfill ${capability.name}", then "banyan verify ${capability.name}" first`,
         );
+      }
       const to = percent === 0 && current.phase === 'legacy' ? 'legacy' : phaseFor(percent);
       const deed = {
         actor: actorOf(values.actor),
@@ -111,7 +115,7 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
         await movePhase();
       }
       output.say(
-        `${capability.name}: reads ${was ?? '?'} % → ${percent} %, phase ${current.phase} → ${to}${evidence ? `, on a backfill recorded at ${evidence.recordedAt.slice(0, 19)}Z` : ''}`,
+        `${capability.name}: reads ${was ?? '?'} % → ${percent} %, phase ${current.phase} → ${to}${evidence ? `, on a verification recorded at ${evidence.recordedAt.slice(0, 19)}Z` : ''}`,
       );
       const ms = await confirmed(values, capability.name, percent);
       const status = await facadeStatus(values);

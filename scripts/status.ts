@@ -76,6 +76,63 @@ async function streamsFrom(source: Side, values: ServerValues): Promise<StreamSt
   }
 }
 
+/** Keys that the worker has looked at after applying them, by capability. */
+type Proof = {
+  readonly capability: string;
+  /** Changes that nothing has proven yet; waiting ones are looked at within a second or so. */
+  readonly unproven: number;
+  /** The part of them that only a verification will prove. */
+  readonly skipped: number;
+  readonly mismatched: number;
+  readonly mismatches: readonly { table: string; key: string; class: string; columns: string }[];
+};
+
+const mismatchesShown = 5;
+
+/** What the services' server says of the keys that were applied lately. */
+async function readProofs(values: ServerValues): Promise<Proof[]> {
+  const sql = await connectAs('services', 'banyan_cli', values);
+  try {
+    const [touched] = await sql.query<RowDataPacket[]>(
+      'SELECT capability, SUM(waiting + skipped) AS unproven, SUM(skipped) AS skipped FROM banyan.banyan_touched GROUP BY capability',
+    );
+    const [found] = await sql.query<RowDataPacket[]>(
+      'SELECT capability, target, source_key, class, columns FROM banyan.banyan_mismatch ORDER BY since',
+    );
+    const names = new Set([...touched, ...found].map(({ capability }) => String(capability)));
+    return [...names].map((capability) => {
+      const counted = touched.find((row) => row.capability === capability);
+      const own = found.filter((row) => row.capability === capability);
+      return {
+        capability,
+        unproven: Number(counted?.unproven ?? 0),
+        skipped: Number(counted?.skipped ?? 0),
+        mismatched: own.length,
+        mismatches: own.slice(0, mismatchesShown).map((row) => ({
+          table: String(row.target),
+          key: String(row.source_key),
+          class: String(row.class),
+          columns: String(row.columns),
+        })),
+      };
+    });
+  } finally {
+    sql.destroy();
+  }
+}
+
+function describeProof(name: string, { unproven, skipped, mismatched, mismatches }: Proof): string[] {
+  return [
+    `${unproven === 0 ? 'every change that was applied is verified' : `${unproven} changes that were applied are not verified yet`}${skipped > 0 ? `, ${skipped} of them were too many to look at: run "banyan verify ${name}"` : ''}`,
+    ...(mismatched > 0
+      ? [`${mismatched} keys ARE NOT THE SAME on both sides: banyan verify ${name} --repair`]
+      : []),
+    ...mismatches.map(
+      ({ table, key, class: kind, columns }) => `  ${kind} ${table} ${key}${columns ? `: ${columns}` : ''}`,
+    ),
+  ];
+}
+
 function describeStream({
   capability,
   source,
@@ -97,6 +154,26 @@ function describeStream({
   return `${from}: ${notes.join(', ')}`;
 }
 
+type Recorded = { readonly recordedAt: string } | null;
+
+function describeEvidence({
+  name,
+  backfilled,
+  verified,
+}: {
+  name: string;
+  backfilled: Recorded;
+  verified: Recorded;
+}): string {
+  const at = (evidence: { readonly recordedAt: string }) => `${evidence.recordedAt.slice(0, 19)}Z`;
+  if (!backfilled && !verified) return `none: run "banyan backfill ${name}", then "banyan verify ${name}"`;
+  const parts = [
+    backfilled ? `backfilled at ${at(backfilled)}` : undefined,
+    verified ? `verified at ${at(verified)}` : `not verified: run "banyan verify ${name}"`,
+  ];
+  return parts.filter((part) => part !== undefined).join(', ');
+}
+
 export const statusCommand = command({
   name: 'status',
   words: '',
@@ -113,12 +190,14 @@ behind for long has no worker, or has stopped: then it says for what, and what t
     const streams = (
       await Promise.all([streamsFrom('legacy', values), streamsFrom('service', values)])
     ).flat();
+    const proofs = await readProofs(values);
     const capabilities = await withControl(values, async (control) => {
       const found = [];
       for (const { name, team } of config.capabilities) {
         const row = await readCapability(control, name);
         const backfilled = await evidenceInForce(control, name, 'backfilled');
-        const interlock = readInterlock(row && { phase: row.phase, ready: backfilled !== undefined });
+        const verified = await evidenceInForce(control, name, 'verified');
+        const interlock = readInterlock(row && { phase: row.phase, ready: verified !== undefined });
         const served = onFacade(facade, name);
         const flag = flags?.find((each) => each.name === readFlag(name));
         found.push({
@@ -127,6 +206,8 @@ behind for long has no worker, or has stopped: then it says for what, and what t
           phase: row?.phase ?? null,
           changedAt: row?.changedAt ?? null,
           backfilled: backfilled ? { recordedAt: backfilled.recordedAt, facts: backfilled.facts } : null,
+          verified: verified ? { recordedAt: verified.recordedAt, facts: verified.facts } : null,
+          proofs: proofs.filter(({ capability }) => capability === name || capability === referencesOf(name)),
           streams: streams.filter(
             ({ capability }) => capability === name || capability === referencesOf(name),
           ),
@@ -142,10 +223,10 @@ behind for long has no worker, or has stopped: then it says for what, and what t
       output.say(
         `${each.name} (team ${each.team}): ${each.phase ?? 'not installed: run "banyan install"'}${each.changedAt ? ` since ${each.changedAt.slice(0, 19)}Z` : ''}`,
       );
-      output.say(
-        `  evidence     ${each.backfilled ? `backfilled at ${each.backfilled.recordedAt.slice(0, 19)}Z` : `none: run "banyan backfill ${each.name}"`}`,
-      );
+      output.say(`  evidence     ${describeEvidence(each)}`);
       for (const stream of each.streams) output.say(`  stream       ${describeStream(stream)}`);
+      for (const proof of each.proofs)
+        for (const line of describeProof(each.name, proof)) output.say(`  proof        ${line}`);
       output.say(
         `  reads        proposed ${percent(each.proposedPercent)}, effective ${percent(each.effectivePercent)}${each.interlock ? ` (held at legacy: ${each.interlock})` : ''}`,
       );

@@ -29,6 +29,7 @@ Try, in another terminal:
   curl "${stack.facade}/api/review/list.do?prdNo=${product}"
   npx banyan status
   npx banyan backfill reviews              the service gets the data, and follows
+  npx banyan verify reviews                and it is the same, row for row
   npx banyan shift reviews --reads 50      half of the clients read from it, within a second
   npx banyan status
   npx banyan shift reviews --reads 0       and back

@@ -60,7 +60,7 @@ When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /a
     },
     chunkRows: {
       type: 'integer',
-      default: 2_000,
+      default: 5_000,
       min: 1,
       max: 50_000,
       help: 'Rows of a backfill read and written at a time.',

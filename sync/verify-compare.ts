@@ -27,7 +27,8 @@ function decimal(text: string): string {
 }
 
 export const isSameValue = (column: SourceColumn, one: Value, other: Value): boolean =>
-  one === other || (one !== null && other !== null && canonical(column, one) === canonical(column, other));
+  Object.is(one, other) ||
+  (one !== null && other !== null && canonical(column, one) === canonical(column, other));
 
 /** The columns in which an actual row is not what is expected. */
 export const differingColumns = (columns: readonly SourceColumn[], expected: Row, actual: Row): string[] =>
@@ -36,8 +37,9 @@ export const differingColumns = (columns: readonly SourceColumn[], expected: Row
     .filter((column) => !isSameValue(column, expected[column.name] ?? null, actual[column.name] ?? null))
     .map(({ name }) => name);
 
-const exact = (columns: readonly SourceColumn[], row: Row) =>
-  columns.map(({ name }) => literal(row[name])).join();
+/** A key as one text, in one notation. */
+export const keyText = (columns: readonly SourceColumn[], row: Row): string =>
+  JSON.stringify(columns.map((column) => canonical(column, row[column.name] ?? '')));
 
 /**
  * The row of each key, by what the server calls equal: the same notation first, then the server is asked.
@@ -49,8 +51,8 @@ export async function rowsOfKeys(
   keys: readonly Row[],
   rows: readonly Row[],
 ): Promise<(Row | undefined)[]> {
-  const byText = new Map(rows.map((row) => [exact(columns, row), row]));
-  const found = keys.map((key) => byText.get(exact(columns, key)));
+  const byText = new Map(rows.map((row) => [keyText(columns, row), row]));
+  const found = keys.map((key) => byText.get(keyText(columns, key)));
   const taken = new Set(found);
   const left = keys.flatMap((_, index) => (found[index] ? [] : [index]));
   if (left.length === 0) return found;

@@ -1,11 +1,12 @@
 // What is compared when a table is verified: its rows on the owner's side and what they should be on the other, one
 // target table at a time, and how the two can be set beside each other.
+
+import type { Connection } from 'mysql2/promise';
 import { CodecFault } from '../acl/codecs.ts';
 import type { Value } from '../acl/domain.ts';
 import type { SqlColumn } from '../acl/sql-form.ts';
 import { legacyField, modelField, rowHash, sameField } from '../acl/sql-row.ts';
 import type { ColumnDeclaration, Row, RowTranslator, TargetDeclaration } from '../acl/translator.ts';
-import type { Connection } from 'mysql2/promise';
 import type { Side } from '../capability/capability.ts';
 import { mappingsFrom, type TableMapping, type TargetTable } from './mapping.ts';
 import { readSourceColumns, type SourceColumn } from './source-columns.ts';
@@ -22,6 +23,14 @@ export type SideTable = {
   readonly filter: string;
 };
 
+/** 60 bits of a row, as SQL on each side. */
+export type PartHash = {
+  readonly source: string;
+  readonly target: string;
+  /** Where legacy is, if it may be NULL: for a row that the code must look at. */
+  readonly unsaid: 'source' | 'target' | undefined;
+};
+
 /** One source table and one of the tables that it goes to. */
 export type Part = {
   readonly source: SideTable;
@@ -31,8 +40,7 @@ export type Part = {
   readonly root: boolean;
   /** Key order is the same on both sides, key by key. */
   readonly isAligned: boolean;
-  /** 60 bits of a row, as SQL on each side; NULL for a source row that the code must look at. */
-  readonly hash: { readonly source: string; readonly target: string } | undefined;
+  readonly hash: PartHash | undefined;
   /** Target column → the source column that it comes of. */
   readonly origin: ReadonlyMap<string, string>;
   /** @throws TranslationError */
@@ -67,7 +75,7 @@ const asSql = ({ name, full, charset }: SourceColumn): SqlColumn => ({
 
 /** How each side says its rows of one target as SQL; undefined when a column has no form. */
 function fieldsOf(
-  { columns, constants = {} }: TargetDeclaration,
+  { columns }: TargetDeclaration,
   legacy: readonly SourceColumn[],
   service: readonly SourceColumn[],
   isIdentity: boolean,
@@ -90,8 +98,6 @@ function fieldsOf(
     const form = codec.sql?.(asSql(was));
     if (!form || !add(legacyField(form, asSql(is)), modelField(asSql(is)))) return undefined;
   }
-  // The other side's filter looks at them; a service's row with another constant is not legacy's.
-  for (const name of Object.keys(constants)) if (named(service, [name]).length === 0) return undefined;
   return fields;
 }
 
@@ -180,8 +186,9 @@ export async function planParts(
       });
     const writes = owner === 'legacy' ? there.targets[index] : back.targets[0];
     if (!writes) throw new Error(`${declared.table} has no target ${target.table}`);
-    const hashes = fields && { legacy: rowHash(fields.legacy), service: rowHash(fields.service) };
-    const hasConstants = Object.keys(target.constants ?? {}).length > 0;
+    // A service's row with another constant is not legacy's, and no sum says so.
+    const isHashed = isAligned && target.root && (owner === 'legacy' || constants === 'TRUE');
+    const unsaid = owner === 'legacy' ? 'source' : 'target';
     parts.push({
       source: tables[owner],
       target: tables[owner === 'legacy' ? 'service' : 'legacy'],
@@ -189,14 +196,15 @@ export async function planParts(
       root: target.root,
       isAligned,
       hash:
-        hashes && isAligned && target.root && !(hasConstants && owner === 'service')
-          ? owner === 'legacy'
-            ? { source: hashes.legacy, target: hashes.service }
-            : { source: hashes.service, target: hashes.legacy }
+        fields && isHashed
+          ? {
+              source: rowHash(fields[owner]),
+              target: rowHash(fields[owner === 'legacy' ? 'service' : 'legacy']),
+              unsaid: isIdentity ? undefined : unsaid,
+            }
           : undefined,
       origin: new Map(mapped.map(([name, { from }]) => (owner === 'legacy' ? [name, from] : [from, name]))),
-      expected: (row) =>
-        (owner === 'legacy' ? there.rows(row)[index] : back.rows(row)[0])?.columns ?? {},
+      expected: (row) => (owner === 'legacy' ? there.rows(row)[index] : back.rows(row)[0])?.columns ?? {},
       targetKey: (row) => (owner === 'legacy' ? there.keys(row)[index] : back.keys(row)[0])?.key ?? {},
       sourceKey: (row) => (owner === 'legacy' ? back.keys(row)[0] : there.keys(row)[index])?.key ?? {},
       changedByRoundTrip: (row) => changed(row, mapped, owner),

@@ -28,6 +28,18 @@ export async function serveWorker(worker: Worker, host: string, port: number): P
     labelNames: labels,
     registers,
   });
+  const unproven = new Gauge({
+    name: 'banyan_worker_unproven_keys',
+    help: 'Changes that were applied and are not verified yet; those that were too many wait for a verification.',
+    labelNames: labels,
+    registers,
+  });
+  const mismatched = new Gauge({
+    name: 'banyan_worker_mismatched_keys',
+    help: 'Keys that were applied and are not the same on both sides.',
+    labelNames: labels,
+    registers,
+  });
   const rows = new Counter({
     name: 'banyan_worker_rows_total',
     help: 'Rows of the source that were applied.',
@@ -36,26 +48,28 @@ export async function serveWorker(worker: Worker, host: string, port: number): P
   });
 
   const status = () =>
-    worker.reports.map(
-      ({ capability, source, state, position, rows: applied, lagMs, quarantined: held, stop }) => ({
-        capability,
-        source,
-        state,
-        position,
-        rowsApplied: applied,
-        lagMs: lagMs() === undefined ? null : Math.round(lagMs() ?? 0),
-        quarantined: held(),
-        stop: stop ?? null,
-      }),
-    );
+    worker.reports.map(({ capability, source, state, position, rows: applied, stop, ...report }) => ({
+      capability,
+      source,
+      state,
+      position,
+      rowsApplied: applied,
+      lagMs: report.lagMs() === undefined ? null : Math.round(report.lagMs() ?? 0),
+      quarantined: report.quarantined(),
+      unproven: report.unproven(),
+      mismatched: report.mismatched(),
+      stop: stop ?? null,
+    }));
   app.get('/healthz', async () => ({ ok: true }));
   app.get('/api/status', async () => ({ streams: status() }));
   app.get('/metrics', async (_request, reply) => {
-    for (const metric of [lag, quarantined, stopped]) metric.reset();
+    for (const metric of [lag, quarantined, stopped, unproven, mismatched]) metric.reset();
     rows.reset();
-    for (const { capability, source, lagMs, quarantined: held, state, rowsApplied } of status()) {
+    for (const { capability, source, lagMs, state, rowsApplied, ...counted } of status()) {
       if (lagMs !== null) lag.set({ capability, source }, lagMs / 1000);
-      quarantined.set({ capability, source }, held);
+      quarantined.set({ capability, source }, counted.quarantined);
+      unproven.set({ capability, source }, counted.unproven);
+      mismatched.set({ capability, source }, counted.mismatched);
       stopped.set({ capability, source }, state === 'stopped' ? 1 : 0);
       rows.inc({ capability, source }, rowsApplied);
     }

@@ -17,6 +17,7 @@ import type { FrameKey, StreamState } from './frame.ts';
 import { Heartbeats } from './heartbeat.ts';
 import { releaseLease, renewMs, takeLease } from './lease.ts';
 import { mappingsFrom, type TableMapping } from './mapping.ts';
+import { ownTables } from './own-rows.ts';
 import { type Position, printPosition } from './position.ts';
 import { expireImages } from './quarantine.ts';
 import { membersIn } from './source-columns.ts';
@@ -73,7 +74,6 @@ type StreamPlan = {
 };
 
 const otherSide = (side: Side): Side => (side === 'legacy' ? 'service' : 'legacy');
-const ownTables = new Set(['banyan_fence', 'banyan_stream', 'banyan_heartbeat', 'banyan_watermark']);
 const standbyPollMs = 500;
 const stopPollMs = 500;
 const expireEveryMs = 3_600_000;

@@ -105,6 +105,9 @@ const ownTables = [
   'banyan_stop',
   'banyan_tripwire',
   'banyan_worker',
+  'banyan_verify',
+  'banyan_mismatch',
+  'banyan_touched',
 ];
 
 const ownAttempts: readonly Attempt[] = [

@@ -23,11 +23,17 @@ describe('wrong words', () => {
     [
       ['nonsense'],
       2,
-      /no command "nonsense"; there are install, worker, backfill, shift, status, quarantine, audit/,
+      /no command "nonsense"; there are install, worker, backfill, verify, shift, status, quarantine, audit/,
     ],
     [['backfill'], 2, /name a capability: reviews, wishlist/],
     [['backfill', 'orders'], 2, /no capability "orders"; the configuration has reviews, wishlist/],
     [['backfill', 'reviews', 'wishlist'], 2, /one capability at a time/],
+    [
+      ['verify', 'reviews', '--table', 'TB_ORD'],
+      2,
+      /reviews has no table "TB_ORD"; it has TB_MBR, .*TB_RVW_MST/,
+    ],
+    [['verify', 'reviews', '--execute'], 2, /--execute belongs to --repair/],
     [['shift', 'reviews'], 2, /--reads 0 to --reads 100/],
     [['shift', 'reviews', '--reads', '101'], 2, /--reads is 101: it must be 0 to 100/],
     [['shift', 'reviews', '--reads', 'half'], 2, /whole number/],
@@ -66,9 +72,9 @@ test('without a command it teaches; each command’s help lists its options', as
   const overview = await banyan();
   expect(overview).toMatchObject({
     code: 2,
-    stdout: expect.stringMatching(/The way of a capability: install, worker, backfill, shift/),
+    stdout: expect.stringMatching(/The way of a capability: install, worker, backfill, verify, shift/),
   });
-  for (const name of ['install', 'worker', 'backfill', 'shift', 'status', 'quarantine', 'audit']) {
+  for (const name of ['install', 'worker', 'backfill', 'verify', 'shift', 'status', 'quarantine', 'audit']) {
     const help = await banyan(name, '--help');
     expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(new RegExp(`^banyan ${name} `)) });
     expect(help.stdout).toMatch(/--json/);
@@ -122,6 +128,8 @@ test('install --print gives a DBA SQL, and connects to nothing', async () => {
   const { code, stdout } = await banyan('install', '--print');
   expect(code).toBe(0);
   expect(stdout).toMatch(/CREATE DATABASE IF NOT EXISTS banyan;/);
-  expect(stdout).toMatch(/GRANT SELECT \(`MBR_ID`, `MBR_NM`\) ON `shop`\.`TB_MBR` TO 'banyan_read'@'%'/);
+  expect(stdout).toMatch(
+    /GRANT SELECT \(`MBR_ID`, `MBR_NM`, `LEAV_YN`\) ON `shop`\.`TB_MBR` TO 'banyan_read'@'%'/,
+  );
   expect(stdout).not.toMatch(/MBR_PW/);
 });

@@ -13,6 +13,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   facade: ['facade', 'capability', 'acl'],
   capability: ['capability', 'acl'],
   acl: ['acl'],
+  drill: ['drill', 'scripts', 'sync', 'capability', 'test'],
   'legacy-monolith': ['legacy-monolith'],
   'extracted/reviews': ['extracted/reviews'],
   'extracted/wishlist': ['extracted/wishlist'],
@@ -70,6 +71,17 @@ test('the toolkit never imports the sample: only banyan.config.ts knows acl/revi
   expect(wrong).toEqual([]);
 });
 
+test('nothing but its test imports the drill', () => {
+  const wrong = files
+    .filter((file) => !/^(test\/)?drill\//.test(file))
+    .filter((file) =>
+      importsOf(file).some((specifier) =>
+        resolve(root, dirname(file), specifier).startsWith(join(root, 'drill/')),
+      ),
+    );
+  expect(wrong).toEqual([]);
+});
+
 test('there are no grab-bag folders and no barrels', () => {
   expect(files.filter((file) => /(^|\/)(utils|common|helpers|types)\/|(^|\/)index\.ts$/.test(file))).toEqual(
     [],
@@ -84,6 +96,7 @@ test('process.env is read in mains only', () => {
     'scripts/setup.mjs',
     'scripts/supervise.ts',
     'bench/bench.ts',
+    'drill/drill.ts',
   ];
   const readers = files.filter(
     (file) =>

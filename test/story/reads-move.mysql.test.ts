@@ -103,7 +103,9 @@ describe('reviews move by flag', () => {
     const shift = await stack.banyan('shift', 'reviews', '--reads', '50');
     expect(shift).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/nothing says that the service has the data.*banyan backfill reviews/),
+      stderr: expect.stringMatching(
+        /nothing says that the service has the data.*banyan backfill reviews.*banyan verify reviews/,
+      ),
     });
   });
 
@@ -155,6 +157,22 @@ describe('reviews move by flag', () => {
       effectivePercent: 0,
     });
   }, 120_000);
+
+  test('what nobody has verified is not served; a verification of every row is the evidence', async () => {
+    expect(await stack.banyan('shift', 'reviews', '--reads', '50')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/same on both sides: run "banyan verify reviews" first/),
+    });
+    const { code, stdout } = await stack.banyan('verify', 'reviews', '--json');
+    const result = JSON.parse(stdout);
+    expect({ code, ...result }).toMatchObject({ code: 0, ok: true, evidence: 'recorded', unproven: 0 });
+    expect(result.tables.map(({ table }: { table: string }) => table)).toContain('TB_RVW_MST');
+    const status = JSON.parse((await stack.banyan('status', '--json')).stdout);
+    expect(status.capabilities[0]).toMatchObject({
+      verified: { facts: { rows: result.rows } },
+      interlock: expect.stringMatching(/phase/),
+    });
+  }, 60_000);
 
   test('at 0 % everything is legacy’s, to the byte', async () => {
     await expectSame();
@@ -266,6 +284,7 @@ describe('reviews move by flag', () => {
       'shift',
       'shift',
       'shift',
+      'verify',
       'backfill',
     ]);
     expect(audit[0]).toMatchObject({

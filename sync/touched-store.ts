@@ -1,0 +1,82 @@
+// What is known of the keys that the stream has applied lately, on the services' server: for status and gates.
+import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { Row } from '../acl/translator.ts';
+import type { FrameKey } from './frame.ts';
+import { imageRow, imageText } from './quarantine.ts';
+import type { Difference } from './verify-suspects.ts';
+
+export type Mismatch = {
+  /** The source's. */
+  readonly table: string;
+  readonly target: string;
+  readonly key: Row;
+  /** The key as one short text. */
+  readonly rowKey: string;
+};
+
+/** Changes that a worker before this one had not proven when it ended. */
+export async function readSkipped(
+  sql: Connection,
+  { capability, source }: FrameKey,
+): Promise<{ table: string; changes: number }[]> {
+  const [rows] = await sql.query<RowDataPacket[]>(
+    'SELECT table_name, waiting + skipped AS changes FROM banyan.banyan_touched WHERE capability = ? AND source = ?',
+    [capability, source],
+  );
+  return rows.map(({ table_name, changes }) => ({ table: String(table_name), changes: Number(changes) }));
+}
+
+export async function saveTouched(
+  sql: Connection,
+  { capability, source }: FrameKey,
+  table: string,
+  waiting: number,
+  skipped: number,
+): Promise<void> {
+  await sql.query(
+    `INSERT INTO banyan.banyan_touched (capability, source, table_name, waiting, skipped) VALUES (?, ?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE waiting = VALUES(waiting), skipped = VALUES(skipped), at = CURRENT_TIMESTAMP(6)`,
+    [capability, source, table, waiting, skipped],
+  );
+}
+
+export async function readMismatches(
+  sql: Connection,
+  { capability, source }: FrameKey,
+  mismatchesMax: number,
+): Promise<Mismatch[]> {
+  const [rows] = await sql.query<RowDataPacket[]>(
+    'SELECT table_name, target, CAST(row_key AS CHAR CHARACTER SET utf8mb4) AS row_key, source_key FROM banyan.banyan_mismatch WHERE capability = ? AND source = ? LIMIT ?',
+    [capability, source, mismatchesMax],
+  );
+  return rows.map((row) => ({
+    table: String(row.table_name),
+    target: String(row.target),
+    key: imageRow(String(row.source_key)),
+    rowKey: String(row.row_key),
+  }));
+}
+
+export async function writeMismatch(
+  sql: Connection,
+  { capability, source }: FrameKey,
+  { table, target, key, rowKey }: Mismatch,
+  { class: kind, columns }: Pick<Difference, 'class' | 'columns'>,
+): Promise<void> {
+  await sql.query(
+    `INSERT INTO banyan.banyan_mismatch (capability, source, table_name, target, row_key, source_key, class, columns) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE class = VALUES(class), columns = VALUES(columns)`,
+    [capability, source, table, target, rowKey, imageText(key), kind, columns.join(',').slice(0, 2000)],
+  );
+}
+
+export async function deleteMismatch(
+  sql: Connection,
+  { capability, source }: FrameKey,
+  { table, target, rowKey }: Mismatch,
+): Promise<void> {
+  await sql.query(
+    'DELETE FROM banyan.banyan_mismatch WHERE capability = ? AND source = ? AND table_name = ? AND target = ? AND row_key = ?',
+    [capability, source, table, target, rowKey],
+  );
+}
