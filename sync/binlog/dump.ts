@@ -98,9 +98,10 @@ function serverError(payload: Buffer): ServerError {
 type Commands = {
   /** Answers the registration, or fails it. */
   readonly onRegistered: (error: ServerError | undefined) => void;
+  readonly onLost: (cause: unknown) => void;
 };
 
-function registerCommand(serverId: number, { onRegistered }: Commands): object {
+function registerCommand(serverId: number, { onRegistered, onLost }: Commands): object {
   let sent = false;
   return {
     execute(packet: Packet | undefined, wire: Wire): boolean {
@@ -115,6 +116,8 @@ function registerCommand(serverId: number, { onRegistered }: Commands): object {
       onRegistered(payload[0] === errorMarker ? serverError(payload) : undefined);
       return true;
     },
+    /** mysql2 calls this when the connection is lost. */
+    onResult: onLost,
   };
 }
 
@@ -146,6 +149,7 @@ function dumpCommand(payload: Buffer, queue: EventQueue): object {
 
 /**
  * Registers as a replica and starts the dump. The connection is of no other use after it.
+ * @throws the driver's error when the connection is lost before the server has answered
  * @param queueBytesMax the socket is paused when so many bytes are queued, resumed at half of them
  */
 export async function startDump(
@@ -167,8 +171,8 @@ export async function startDump(
   connection.on('end', () =>
     queue.close({ by: 'connection', cause: new Error('the server closed the connection') }),
   );
-  const refused = await new Promise<ServerError | undefined>((resolve) =>
-    wire.addCommand(registerCommand(serverId, { onRegistered: resolve })),
+  const refused = await new Promise<ServerError | undefined>((resolve, reject) =>
+    wire.addCommand(registerCommand(serverId, { onRegistered: resolve, onLost: reject })),
   );
   if (refused) queue.close({ by: 'server-error', error: refused });
   else wire.addCommand(dumpCommand(payload, queue));

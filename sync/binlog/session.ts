@@ -35,12 +35,13 @@ export type Session = {
 
 /**
  * The driver's destroy() only says goodbye: a server that is dumping its binlog does not listen, and would go on
- * sending heartbeats to a socket that keeps the process alive.
+ * sending heartbeats to a socket that keeps the process alive. And only for an error does the driver tell whoever
+ * waits for an answer that there will be none.
  */
-function hangUp(connection: Connection): void {
+function hangUp(connection: Connection, why = 'the connection to the source was closed here'): void {
   const stream: unknown = Reflect.get(connection, 'stream');
   connection.destroy();
-  if (stream instanceof Socket) stream.destroy();
+  if (stream instanceof Socket) stream.destroy(new Error(why));
 }
 
 /** How long the server may wait for a reader that has paused the socket. */
@@ -180,7 +181,7 @@ async function complete(connection: Connection, dialect: Dialect, from: Position
 }
 
 /**
- * Connects, and prepares the session for a dump.
+ * Connects, and prepares the session for a dump, both within connectMsMax: the server may be gone without a word.
  * @throws whatever mysql2 says; see failures.ts
  */
 export async function openSession(options: SessionOptions): Promise<Session> {
@@ -195,6 +196,10 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   });
   // A connection that is lost while nothing is asked of it says so here only; what is asked next fails then.
   connection.on('error', () => undefined);
+  const tooLong = setTimeout(
+    () => hangUp(connection, `no answer within ${options.connectMsMax} ms`),
+    options.connectMsMax,
+  );
   try {
     await new Promise<void>((resolve, reject) =>
       connection.connect((error) => (error ? reject(error) : resolve())),
@@ -220,6 +225,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   } catch (error) {
     connection.destroy();
     throw error;
+  } finally {
+    clearTimeout(tooLong);
   }
 }
 

@@ -1,0 +1,70 @@
+// `npm run drill -- --only sync [--rounds N] [--seed N] [--json]`: kills, freezes and cuts off, and counts what was lost.
+import { join } from 'node:path';
+import { type Declaration, describeOptions, OptionsError, parseOptions } from '../capability/options.ts';
+import { type Drill, type DrillOptions, isClean } from './outcome.ts';
+import { syncDrill } from './sync.ts';
+
+const options = {
+  only: { type: 'text', help: 'What is drilled: sync, the change stream and its backfills.' },
+  rounds: { type: 'integer', default: 50, min: 1, max: 10_000, help: 'How often both sides are compared.' },
+  seed: {
+    type: 'integer',
+    min: 0,
+    max: 2 ** 31 - 1,
+    help: 'Fixes what is written and what is killed when; by the clock when it is not given.',
+  },
+  json: { type: 'flag', help: 'One line of JSON on standard output; the rounds on standard error.' },
+  help: { type: 'flag', help: 'This.' },
+} as const satisfies Declaration;
+
+const drills: Readonly<Record<string, Drill>> = { sync: syncDrill };
+
+const folder = join(import.meta.dirname, '..', 'var', 'drill');
+
+/** @returns the exit code: 0 only when nothing is wrong, 2 for wrong words */
+async function play(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+  meddle: Pick<DrillOptions, 'meddle'>,
+): Promise<number> {
+  const { values, words } = parseOptions(options, argv, env);
+  if (values.help) {
+    console.log(`npm run drill -- --only sync\n${describeOptions(options)}`);
+    return 0;
+  }
+  const drill = drills[values.only ?? ''];
+  if (!drill || words.length > 0)
+    throw new OptionsError([`say what is drilled: --only ${Object.keys(drills).join('|')}`]);
+  const seed = values.seed ?? Date.now() % 1_000_000_000;
+  const say = (line: string) => (values.json ? console.error(line) : console.log(line));
+  say(`drill --only ${values.only} --rounds ${values.rounds} --seed ${seed}`);
+  const { reasons, ...outcome } = await drill({ seed, rounds: values.rounds, folder, say, ...meddle });
+  const ok = isClean({ reasons, ...outcome });
+  for (const reason of reasons) console.error(reason);
+  if (!ok) console.error(`logs and binlogs are in ${join(folder, String(seed))}`);
+  const { rounds, acknowledged, lost, doubled, differences, clientErrors, staleReads, faults } = outcome;
+  const counts = { rounds, acknowledged, lost, doubled, differences, clientErrors, staleReads };
+  if (values.json) console.log(JSON.stringify({ seed, ...counts, faults, ok }));
+  else
+    console.log(
+      `${ok ? 'ok' : 'FAILED'}: ${Object.entries(counts)
+        .map(([name, count]) => `${name} ${count}`)
+        .join(', ')}; ${Object.values(faults).reduce((sum, count) => sum + count, 0)} faults`,
+    );
+  return ok ? 0 : 1;
+}
+
+/** @returns the exit code */
+export async function drillCommand(
+  argv: readonly string[],
+  env: NodeJS.ProcessEnv,
+  meddle: Pick<DrillOptions, 'meddle'> = {},
+): Promise<number> {
+  try {
+    return await play(argv, env, meddle);
+  } catch (error) {
+    if (!(error instanceof OptionsError)) throw error;
+    console.error(`drill: ${error.message}`);
+    return 2;
+  }
+}
