@@ -20,7 +20,7 @@ const main =
     ? [join(scripts, '..', 'facade', 'server.ts'), ...words.slice(1)]
     : [join(scripts, 'banyan.ts'), ...words];
 // For the worker V8 is asked to spend time rather than memory on garbage (as workerFlags of supervise.ts).
-if (words[0] === 'worker') main.unshift('--max-semi-space-size=8', '--max-old-space-size=128');
+if (words[0] === 'worker') main.unshift('--max-semi-space-size=16', '--max-old-space-size=128');
 const child = spawn(node, main, { stdio: 'inherit' });
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(signal ? 1 : code));

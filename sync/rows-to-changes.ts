@@ -80,17 +80,6 @@ const asYear = (convert: Field['convert']) => (value: unknown) => {
 };
 
 /** @returns false when the row must go the long way: it has bytes, or no codec accepts it */
-function putLine(
-  shape: TableShape,
-  mapping: TableMapping,
-  image: RowImage,
-  builder: StatementBuilder,
-): boolean {
-  const [only, another] = lineFieldsOf(shape, mapping);
-  if (!only || another || !builder.takesLines(only.target)) return false;
-  return addAccepted(builder, only, image);
-}
-
 function addAccepted(
   builder: StatementBuilder,
   { target, fields }: LineFields,
@@ -142,15 +131,30 @@ export const rowOf = (columns: readonly string[], values: readonly Value[]): Row
 const keyOf = ({ sourceKey }: TableMapping, row: Row) =>
   sourceKey.map((column) => literal(row[column])).join();
 
-/** One row of a row event, in one direction. */
-export function applyRow(
+/** The rows of a row event, in one direction. */
+export function applyRows(
+  shape: TableShape,
+  mapping: TableMapping,
+  rows: readonly RowImages[],
+  quarantine: Quarantine,
+  builder: StatementBuilder,
+): void {
+  const [only, another] = lineFieldsOf(shape, mapping);
+  const line = only && !another && builder.takesLines(only.target) ? only : undefined;
+  for (const row of rows) {
+    const isShort = line && !row.before && row.after && quarantine.size === 0;
+    if (!isShort || !addAccepted(builder, line, row.after))
+      applyRow(shape, mapping, row, quarantine, builder);
+  }
+}
+
+function applyRow(
   shape: TableShape,
   mapping: TableMapping,
   { before, after }: RowImages,
   quarantine: Quarantine,
   builder: StatementBuilder,
 ): void {
-  if (!before && after && quarantine.size === 0 && putLine(shape, mapping, after, builder)) return;
   const read = readerOf(shape, mapping);
   const was = before && read(before);
   const is = after && read(after);

@@ -1,8 +1,8 @@
 // What of verification runs beside one stream: verifying what was asked for, and the keys touched lately.
-import type { Connection } from 'mysql2/promise';
 import type { Logger } from 'pino';
 import type { RowTranslator } from '../acl/translator.ts';
 import type { Side } from '../capability/capability.ts';
+import type { Connect } from './connections.ts';
 import type { FrameKey } from './frame.ts';
 import type { WriteRules } from './statements.ts';
 import type { Companion } from './stream.ts';
@@ -19,7 +19,8 @@ export type ProvingOptions = {
   readonly identities: ReadonlySet<string>;
   readonly schemas: Readonly<Record<Side, string>>;
   readonly rules: WriteRules;
-  readonly connect: (side: Side, account: 'read' | 'apply') => Promise<Connection>;
+  /** Connections that the caller ends. */
+  readonly connect: Connect;
   readonly chunkRows: number;
   readonly throttle: ThrottleOptions;
   readonly isApplying: () => boolean;
@@ -32,7 +33,6 @@ export type Proving = {
   readonly touched: Touched;
   /** Until the signal. @throws when a connection is lost */
   run(signal: AbortSignal): Promise<void>;
-  close(): void;
 };
 
 export async function startProving(options: ProvingOptions): Promise<Proving> {
@@ -78,9 +78,6 @@ export async function startProving(options: ProvingOptions): Promise<Proving> {
     touched,
     run: async (signal) => {
       await Promise.all([verifier.run(signal), touched.run(signal)]);
-    },
-    close: () => {
-      for (const each of new Set([source, target, books])) each.destroy();
     },
   };
 }

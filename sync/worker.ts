@@ -12,6 +12,7 @@ import { Backfill } from './backfill.ts';
 import { BinlogError } from './binlog/errors.ts';
 import { openBinlog } from './binlog/reader.ts';
 import { together } from './companions.ts';
+import { type Connect, Connections } from './connections.ts';
 import { SyncError } from './errors.ts';
 import type { FrameKey, StreamState } from './frame.ts';
 import { Heartbeats } from './heartbeat.ts';
@@ -31,7 +32,7 @@ export type WorkerOptions = {
   readonly config: BanyanConfig;
   /** How to reach each side's server, by the account that reads and by the one that applies. */
   readonly connection: (side: Side, account: 'read' | 'apply') => ConnectionOptions;
-  readonly connect: (side: Side, account: 'read' | 'apply') => Promise<Connection>;
+  readonly connect: Connect;
   readonly log: Logger;
   readonly heartbeatMs: number;
   readonly chunkRows: number;
@@ -190,39 +191,36 @@ const identitiesOf = ({ tables }: Capability): ReadonlySet<string> =>
 
 /** The streams of a capability: one in each direction, and that of its reference tables. */
 async function plan({ config, connect }: WorkerOptions, capability: Capability): Promise<StreamPlan[]> {
-  const [legacy, service] = await Promise.all([connect('legacy', 'apply'), connect('service', 'apply')]);
+  using connections = new Connections(connect);
+  const legacy = await connections.open('legacy', 'apply');
+  const service = await connections.open('service', 'apply');
   const schemas = { legacy: config.legacy.database, service: capability.service.database };
-  try {
-    const resolve = (declared: Capability['tables']) =>
-      resolveTranslators(
-        capability.name,
-        declared,
-        { sql: legacy, schema: schemas.legacy },
-        { sql: service, schema: schemas.service },
-      );
-    const tables = await resolve(capability.tables);
-    const identities = identitiesOf(capability);
-    const make = (
-      source: Side,
-      kind: StreamPlan['kind'],
-      translators: readonly RowTranslator[],
-    ): StreamPlan => ({
-      key: { capability: kind === 'tables' ? capability.name : referencesOf(capability.name), source },
-      kind,
-      capability,
-      translators,
-      mappings: mappingsFrom(source, translators, identities),
-      sourceSchema: schemas[source],
-      targetSchema: schemas[otherSide(source)],
-    });
-    const streams = [make('legacy', 'tables', tables), make('service', 'tables', tables)];
-    return capability.references.length > 0
-      ? [...streams, make('legacy', 'references', capability.references)]
-      : streams;
-  } finally {
-    legacy.destroy();
-    service.destroy();
-  }
+  const resolve = (declared: Capability['tables']) =>
+    resolveTranslators(
+      capability.name,
+      declared,
+      { sql: legacy, schema: schemas.legacy },
+      { sql: service, schema: schemas.service },
+    );
+  const tables = await resolve(capability.tables);
+  const identities = identitiesOf(capability);
+  const make = (
+    source: Side,
+    kind: StreamPlan['kind'],
+    translators: readonly RowTranslator[],
+  ): StreamPlan => ({
+    key: { capability: kind === 'tables' ? capability.name : referencesOf(capability.name), source },
+    kind,
+    capability,
+    translators,
+    mappings: mappingsFrom(source, translators, identities),
+    sourceSchema: schemas[source],
+    targetSchema: schemas[otherSide(source)],
+  });
+  const streams = [make('legacy', 'tables', tables), make('service', 'tables', tables)];
+  return capability.references.length > 0
+    ? [...streams, make('legacy', 'references', capability.references)]
+    : streams;
 }
 
 async function planAgain(options: WorkerOptions, known: StreamPlan): Promise<StreamPlan> {
@@ -370,11 +368,11 @@ async function runStream(
   onRunning: (running: Running) => void,
 ): Promise<void> {
   const { key, kind, capability, mappings, sourceSchema } = plan;
-  const target = await options.connect(otherSide(key.source), 'apply');
-  const source = await options.connect(key.source, 'read');
+  using connections = new Connections(options.connect);
+  const target = await connections.open(otherSide(key.source), 'apply');
+  const source = await connections.open(key.source, 'read');
   const ended = new AbortController();
   const both = AbortSignal.any([signal, ended.signal]);
-  let proving: Proving | undefined;
   try {
     const rules = await writeRules(target, plan);
     const reading = {
@@ -383,7 +381,7 @@ async function runStream(
       threadsRunningMax: options.threadsRunningMax,
       lagMs: () => beats.lagMs() ?? 0,
     };
-    proving = await startProving({
+    const proving = await startProving({
       key,
       translators: plan.translators,
       identities: identitiesOf(capability),
@@ -392,7 +390,7 @@ async function runStream(
         service: key.source === 'legacy' ? plan.targetSchema : sourceSchema,
       },
       rules,
-      connect: options.connect,
+      connect: (side, account) => connections.open(side, account),
       chunkRows: options.chunkRows,
       throttle: reading,
       isApplying: () => report.state === 'apply',
@@ -454,9 +452,6 @@ async function runStream(
       if (outcome.status === 'rejected' && !signal.aborted) throw outcome.reason;
   } finally {
     ended.abort();
-    target.destroy();
-    source.destroy();
-    proving?.close();
   }
 }
 

@@ -47,13 +47,16 @@ function hangUp(connection: Connection, why = 'the connection to the source was 
 /** How long the server may wait for a reader that has paused the socket. */
 const pauseSecondsMax = 31_536_000;
 
+/** A server that is gone without a word gives no answer, and no error. */
+const answerMsMax = 30_000;
+
 function rowsOf(
   connection: Connection,
   sql: string,
   values: readonly string[] = [],
 ): Promise<RowDataPacket[]> {
   return new Promise((resolve, reject) =>
-    connection.query<RowDataPacket[]>(sql, [...values], (error, rows) =>
+    connection.query<RowDataPacket[]>({ sql, timeout: answerMsMax }, [...values], (error, rows) =>
       error ? reject(error) : resolve(rows),
     ),
   );
