@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.test.ts'],
-          exclude: ['**/node_modules/**', 'var/**', '**/*.mysql.test.ts'],
+          exclude: ['**/node_modules/**', 'var/**', '**/*.mysql.test.ts', '**/*.full.test.ts'],
         },
       },
       {
@@ -26,7 +26,7 @@ export default defineConfig({
         },
       },
       // The long ones: npm run test:full. Each says in its own file how long it may take; all of them together an hour.
-      { extends: true, test: { name: 'full', include: ['**/*.full.mysql.test.ts'] } },
+      { extends: true, test: { name: 'full', include: ['**/*.full.mysql.test.ts', '**/*.full.test.ts'] } },
     ],
   },
 });

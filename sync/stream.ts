@@ -5,7 +5,6 @@
 // applied and reporting the rest as tripwires.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
-import type { Side } from '../capability/capability.ts';
 import type { Change } from './binlog/change.ts';
 import { BinlogError } from './binlog/errors.ts';
 import type { BinlogReader } from './binlog/reader.ts';
@@ -15,10 +14,11 @@ import { concernedTable } from './ddl.ts';
 import { SyncError } from './errors.ts';
 import type { Commit, FrameKey, StreamState } from './frame.ts';
 import { type TableMapping, withoutAdded } from './mapping.ts';
+import { afterFence, checkOf, isMarker, type Mode, modeOf, type Opening, treatmentOf } from './mode.ts';
 import { type OwnRow, readOwnRow } from './own-rows.ts';
 import { type Position, printPosition } from './position.ts';
 import { Quarantine } from './quarantine.ts';
-import { applyRow, putRow } from './rows-to-changes.ts';
+import { applyRows, putRow } from './rows-to-changes.ts';
 import { type Statement, StatementBuilder, type WriteRules } from './statements.ts';
 import { Acknowledged, type Stop } from './stops.ts';
 import { type OpenTransaction, Target } from './target.ts';
@@ -65,8 +65,6 @@ const pendingCharsMax = 1_000_000;
 const savePositionMs = 1_000;
 const turnMsMax = 0.25;
 
-const other = (side: Side): Side => (side === 'legacy' ? 'service' : 'legacy');
-
 type Transaction = {
   first: boolean;
   /** Applied by the other direction: an echo. */
@@ -78,7 +76,7 @@ type Transaction = {
   rows: number;
   heartbeats: string[];
   /** It has the close row that names the other side, which opens. */
-  open?: { owner: Side; epoch: bigint };
+  open?: Opening;
   /** Too large to hold: it is being written in a target transaction that stays open. */
   large?: OpenTransaction;
 };
@@ -180,7 +178,7 @@ export class Stream {
   /** Rows that do not say enough: in watch mode they are a tripwire; else somebody must have seen to them. */
   #mayPassOver(error: unknown): boolean {
     if (!(error instanceof BinlogError) || error.code !== 'row-image-incomplete') return false;
-    return !this.#isApplying() || this.#acknowledged.isFor('incomplete-image', this.#state.position);
+    return this.#mode !== 'apply' || this.#acknowledged.isFor('incomplete-image', this.#state.position);
   }
 
   /** One transaction, without its rows. */
@@ -189,7 +187,7 @@ export class Stream {
       if (change.kind === 'begin') continue;
       if ('position' in change) this.#state = { ...this.#state, position: change.position };
       if (change.kind !== 'commit') continue;
-      if (this.#isWatching()) this.#trip('rows without all of their columns', 1);
+      if (this.#mode === 'watch') this.#trip('rows without all of their columns', 1);
       return this.#saveBefore();
     }
   }
@@ -284,19 +282,19 @@ export class Stream {
     tx.first = false;
     const mappings =
       table.schema === this.#options.sourceSchema ? this.#options.mappings.get(table.table) : undefined;
-    if (!mappings || tx.marked) return;
+    const treatment = treatmentOf(this.#mode, tx.marked);
+    if (!mappings || treatment === 'pass') return;
     const { rows } = change;
-    if (!this.#isApplying()) {
-      if (this.#isWatching()) this.#trip(`rows of ${table.table}`, rows.length);
-      return;
-    }
+    if (treatment === 'trip') return this.#trip(`rows of ${table.table}`, rows.length);
     const companion = this.#options.companion;
-    for (const mapping of this.#mappingsOf(table, mappings))
-      for (const images of rows) {
-        applyRow(table, mapping, images, this.#quarantine, this.#builder);
-        if (companion && images.before) companion.passed(mapping, images.before, table);
-        if (companion && images.after) companion.passed(mapping, images.after, table);
-      }
+    for (const mapping of this.#mappingsOf(table, mappings)) {
+      applyRows(table, mapping, rows, this.#quarantine, this.#builder);
+      if (companion)
+        for (const { before, after } of rows) {
+          if (before) companion.passed(mapping, before, table);
+          if (after) companion.passed(mapping, after, table);
+        }
+    }
     tx.rows += rows.length;
     if (this.#builder.charsUnderWay >= pendingCharsMax) await this.#writeLarge(tx);
   }
@@ -329,7 +327,7 @@ export class Stream {
     if (row.capability !== (row.kind === 'watermark' ? key.capability : capability)) return;
     switch (row.kind) {
       case 'stream':
-        if (tx.first && row.source === other(key.source)) tx.marked = true;
+        if (isMarker(key.source, { source: row.source, isFirst: tx.first })) tx.marked = true;
         return;
       case 'heartbeat':
         this.#state = { ...this.#state, sourceTime: row.at };
@@ -339,48 +337,41 @@ export class Stream {
         if (kind === 'tables') await this.#handleFence(tx, row);
         return;
       case 'watermark': {
-        const chunk = this.#isApplying() ? await companion?.mark(row.mark) : undefined;
+        const chunk = this.#mode === 'apply' ? await companion?.mark(row.mark) : undefined;
         for (const statement of chunk ?? []) this.#builder.addStatement(statement);
       }
     }
   }
 
-  async #handleFence(
-    tx: Transaction,
-    { owner, epoch, turn, deadline }: Extract<OwnRow, { kind: 'fence' }>,
-  ): Promise<void> {
-    const { source } = this.#options.key;
-    if (this.#state.owner === source && owner !== source) {
+  async #handleFence(tx: Transaction, row: Extract<OwnRow, { kind: 'fence' }>): Promise<void> {
+    const { known, opens } = afterFence(this.#options.key.source, this.#state, row);
+    if (opens) {
       // What came before belongs to the old epoch; the close row is alone in its target transaction.
       await this.#flush();
       await this.#target.settle();
-      tx.open = { owner, epoch };
+      tx.open = opens;
     }
-    this.#state = { ...this.#state, owner, epoch, turn: turn ?? this.#state.turn };
-    this.#turnUntil = deadline;
+    this.#state = { ...this.#state, ...known };
+    this.#turnUntil = row.deadline;
   }
 
-  #isApplying(): boolean {
-    return this.#options.kind === 'references' || this.#state.owner === this.#options.key.source;
-  }
-
-  #isWatching(): boolean {
-    return this.#options.kind === 'tables' && this.#state.owner === other(this.#options.key.source);
+  get #mode(): Mode {
+    return modeOf(this.#options.kind, this.#options.key.source, this.#state);
   }
 
   async #handleStatement(
     tx: Transaction,
     { class: kind, sql, schema, timestamp }: Extract<Change, { kind: 'statement' }>,
   ): Promise<void> {
-    if ((kind !== 'ddl' && kind !== 'dml') || tx.marked) return;
+    if (kind !== 'ddl' && kind !== 'dml') return;
     const { sourceSchema, mappings, key } = this.#options;
     const table = concernedTable(sql, schema, sourceSchema, mappings.keys());
     if (table === undefined) return;
     // While a turn is in force the stream must reach the close row: DDL is a tripwire there.
-    if (!this.#isApplying() || (kind === 'ddl' && timestamp <= this.#turnUntil)) {
-      if (this.#isApplying() || this.#isWatching()) this.#trip(`${kind} of ${table}`, 1);
-      return;
-    }
+    const treatment = treatmentOf(this.#mode, tx.marked);
+    if (treatment === 'pass') return;
+    if (treatment === 'trip' || (kind === 'ddl' && timestamp <= this.#turnUntil))
+      return this.#trip(`${kind} of ${table}`, 1);
     const position = printPosition(this.#state.position);
     const code = kind === 'ddl' ? 'ddl' : 'statement-dml';
     if (this.#acknowledged.isFor(code, this.#state.position)) return;
@@ -429,7 +420,7 @@ export class Stream {
   async #idle(): Promise<void> {
     if (this.#tx || this.#transactions > 0) return;
     await this.#target.settle();
-    const retried = this.#quarantine.size > 0 && this.#isApplying() ? await this.#retryQuarantined() : [];
+    const retried = this.#quarantine.size > 0 && this.#mode === 'apply' ? await this.#retryQuarantined() : [];
     this.#savedAt = performance.now();
     if (this.#isMoved() || this.#tripwires.size > 0 || retried.length > 0)
       await this.#commit([...retried, ...this.#tripwires.take()], retried.length);
@@ -487,8 +478,8 @@ export class Stream {
   }
 
   /** What the target's fence must say for rows that the stream has read in this state. */
-  #check({ owner, epoch }: StreamState): Commit['check'] {
-    return this.#options.kind === 'tables' && owner === this.#options.key.source ? { epoch } : 'position';
+  #check(state: StreamState): Commit['check'] {
+    return checkOf(this.#options.kind, this.#options.key.source, state);
   }
 }
 
