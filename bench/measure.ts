@@ -37,6 +37,30 @@ export function againstPeer(
   };
 }
 
+/**
+ * Ours and the peer's measured in turn, round by round: what disturbs the machine disturbs both. The round with the
+ * median ratio counts.
+ * @param rates each round's; a peer that is missing is undefined
+ */
+export function inRounds(
+  what: string,
+  rates: readonly { readonly ours: number; readonly peer: number | undefined }[],
+  atLeast: number,
+  aim: number,
+  note: string,
+): Measured {
+  const ratios = rates.map(({ ours, peer }) => ours / (peer ?? Number.NaN));
+  const typical = rates[ratios.indexOf(median(ratios))] ?? rates[0];
+  return againstPeer(
+    what,
+    typical?.ours ?? Number.NaN,
+    typical?.peer,
+    atLeast,
+    aim,
+    `${note}; the median of rounds with ratios ${ratios.map((ratio) => ratio.toFixed(2)).join(', ')}`,
+  );
+}
+
 /** A figure with a limit: it must not be above. */
 export const within = (
   what: string,
