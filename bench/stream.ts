@@ -67,18 +67,33 @@ async function applyRates(bench: Bench, source: Connection, target: Connection, 
     position: Number(status.Position),
   });
   const rates: { ours: number; peer: number }[] = [];
+  // Both servers are warm, and so is a worker that has run for a while: each round finds it frozen at the last one's end.
+  const worker = await startWorker(bench);
+  let newest = 0;
+  const more = async () => {
+    process.kill(worker.pid, 'SIGSTOP');
+    await fill(source, rows, newest + 1);
+    newest += rows;
+  };
+  const oursSeconds = async () => {
+    const begin = performance.now();
+    process.kill(worker.pid, 'SIGCONT');
+    await until(async () => (await rowsOf(target, 'note')) >= newest);
+    return (performance.now() - begin) / 1000;
+  };
   try {
+    await more();
+    await oursSeconds();
+    await replica.follow(newest);
     for (let round = 0; round < applyRounds; round++) {
-      await fill(source, rows, 1 + round * rows);
-      const newest = (round + 1) * rows;
-      const worker = await startWorker(bench);
-      const begin = performance.now();
-      await until(async () => (await rowsOf(target, 'note')) >= newest);
-      const ours = rows / ((performance.now() - begin) / 1000);
-      await worker.stop();
+      await more();
+      const ours = rows / (await oursSeconds());
+      process.kill(worker.pid, 'SIGSTOP');
       rates.push({ ours, peer: rows / (await replica.follow(newest)) });
     }
   } finally {
+    process.kill(worker.pid, 'SIGCONT');
+    await worker.stop();
     await replica.stop();
   }
   return rates;
@@ -142,7 +157,7 @@ export async function benchStream(size: number): Promise<Measured[]> {
     );
 
     let worker = await startWorker(bench);
-    const lags = await lagUnder(bench, 1_000, Math.max(5, 20 * size), applyRounds * rows + 1);
+    const lags = await lagUnder(bench, 1_000, Math.max(5, 20 * size), (applyRounds + 1) * rows + 1);
     measured.push(
       within(
         'lag at 1,000 written rows/s, p99',

@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { Value } from '../acl/domain.ts';
 import type { Row } from '../acl/translator.ts';
-import type { RowImage } from './binlog/rows.ts';
+import { imagesOf, type RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import type { FrameKey } from './frame.ts';
 import type { TableMapping } from './mapping.ts';
@@ -73,22 +73,19 @@ export class Backfill implements Companion {
     this.#options = options;
   }
 
-  passed({ sourceTable, sourceKey }: TableMapping, image: RowImage, shape: TableShape): void {
+  passed({ sourceTable, sourceKey }: TableMapping, rows: readonly RowImages[], shape: TableShape): void {
     for (const chunk of this.#chunks) {
       if (!chunk.recording || chunk.isVoid || chunk.mapping.sourceTable !== sourceTable) continue;
-      if (chunk.seen.length >= seenMax) {
+      if (chunk.seen.length + rows.length > seenMax) {
         chunk.isVoid = true;
         chunk.seen.splice(0);
         continue;
       }
-      chunk.seen.push(
-        Object.fromEntries(
-          sourceKey.map((name) => [
-            name,
-            image[shape.columns.findIndex((column) => column.name === name)] ?? null,
-          ]),
-        ),
-      );
+      const places = sourceKey.map((name) => shape.columns.findIndex((column) => column.name === name));
+      for (const image of imagesOf(rows))
+        chunk.seen.push(
+          Object.fromEntries(sourceKey.map((name, at) => [name, image[places[at] ?? -1] ?? null])),
+        );
     }
   }
 

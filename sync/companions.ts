@@ -2,8 +2,8 @@
 import type { Companion } from './stream.ts';
 
 export const together = (companions: readonly Companion[]): Companion => ({
-  passed: (mapping, row, shape) => {
-    for (const each of companions) each.passed(mapping, row, shape);
+  passed: (mapping, rows, shape) => {
+    for (const each of companions) each.passed(mapping, rows, shape);
   },
   mark: (mark) => {
     const found = companions.flatMap((each) => each.mark(mark) ?? []);

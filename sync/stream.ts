@@ -8,7 +8,7 @@ import type { Connection } from 'mysql2/promise';
 import type { Change } from './binlog/change.ts';
 import { BinlogError } from './binlog/errors.ts';
 import type { BinlogReader } from './binlog/reader.ts';
-import type { RowImage, RowChange as RowImages } from './binlog/rows.ts';
+import type { RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import { concernedTable } from './ddl.ts';
 import { SyncError } from './errors.ts';
@@ -26,8 +26,8 @@ import { Tripwires } from './tripwires.ts';
 
 /** What runs inside the stream at its own watermark: a backfill. */
 export type Companion = {
-  /** A row of a captured table has passed. */
-  passed(mapping: TableMapping, row: RowImage, shape: TableShape): void;
+  /** Rows of a captured table have passed: each as it was, as it is, or both. */
+  passed(mapping: TableMapping, rows: readonly RowImages[], shape: TableShape): void;
   /** A watermark has passed; what it returns is applied at the position after it. */
   mark(mark: string): Promise<readonly Statement[]> | undefined;
 };
@@ -289,11 +289,7 @@ export class Stream {
     const companion = this.#options.companion;
     for (const mapping of this.#mappingsOf(table, mappings)) {
       applyRows(table, mapping, rows, this.#quarantine, this.#builder);
-      if (companion)
-        for (const { before, after } of rows) {
-          if (before) companion.passed(mapping, before, table);
-          if (after) companion.passed(mapping, after, table);
-        }
+      companion?.passed(mapping, rows, table);
     }
     tx.rows += rows.length;
     if (this.#builder.charsUnderWay >= pendingCharsMax) await this.#writeLarge(tx);

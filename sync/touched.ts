@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { TranslationError } from '../acl/translation-error.ts';
 import type { Row } from '../acl/translator.ts';
-import type { RowImage } from './binlog/rows.ts';
+import { imagesOf, type RowImage, type RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import { type FrameKey, isDisconnected } from './frame.ts';
 import type { TableMapping } from './mapping.ts';
@@ -77,8 +77,12 @@ export class Touched implements Companion {
     return this.#mismatches.size;
   }
 
-  passed({ sourceTable, sourceKey }: TableMapping, image: RowImage, shape: TableShape): void {
-    const table = this.#table(sourceTable);
+  passed(mapping: TableMapping, rows: readonly RowImages[], shape: TableShape): void {
+    const table = this.#table(mapping.sourceTable);
+    for (const image of imagesOf(rows)) this.#touch(table, mapping, image, shape);
+  }
+
+  #touch(table: Table, { sourceKey }: TableMapping, image: RowImage, shape: TableShape): void {
     if (this.#waiting >= keysMax) {
       table.skipped++;
       return;

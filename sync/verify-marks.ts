@@ -2,10 +2,7 @@
 // has landed when the transaction that applies what came before it has committed on the target.
 import { randomUUID } from 'node:crypto';
 import type { Connection } from 'mysql2/promise';
-import type { RowImage } from './binlog/rows.ts';
-import type { TableShape } from './binlog/table-map.ts';
 import type { FrameKey } from './frame.ts';
-import type { TableMapping } from './mapping.ts';
 import type { Statement } from './statements.ts';
 import type { Companion } from './stream.ts';
 
@@ -30,7 +27,7 @@ export class Marks implements Companion {
     this.#isApplying = isApplying;
   }
 
-  passed(_mapping: TableMapping, _image: RowImage, _shape: TableShape): void {
+  passed(): void {
     // marks only
   }
 

@@ -1,7 +1,7 @@
 // What passes in the stream while rows are looked at: a row of the target can be set beside a row of the source only
 // when nothing of it has passed since the source's was read.
 import type { Row } from '../acl/translator.ts';
-import type { RowImage } from './binlog/rows.ts';
+import { imagesOf, type RowImage, type RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import type { TableMapping } from './mapping.ts';
 import type { Companion } from './stream.ts';
@@ -58,8 +58,8 @@ export class Window {
 export class Watch implements Companion {
   readonly #windows = new Set<Window>();
 
-  passed(mapping: TableMapping, image: RowImage, shape: TableShape): void {
-    for (const window of this.#windows) window.see(mapping, image, shape);
+  passed(mapping: TableMapping, rows: readonly RowImages[], shape: TableShape): void {
+    for (const window of this.#windows) for (const image of imagesOf(rows)) window.see(mapping, image, shape);
   }
 
   mark(): undefined {

@@ -17,6 +17,15 @@ export type RowChange = {
   readonly after: RowImage | null;
 };
 
+/** What rows were and are, one after another. */
+export function* imagesOf(rows: readonly RowChange[]): Generator<RowImage, undefined> {
+  for (const { before, after } of rows) {
+    if (before) yield before;
+    if (after) yield after;
+  }
+  return undefined;
+}
+
 export type ChangeKind = 'insert' | 'update' | 'delete';
 
 export type RowsHead = {
