@@ -60,9 +60,9 @@ type Chunk = {
 const seenMax = 20_000;
 /** What a chunk is to take in memory, about. */
 const chunkBytesMax = 8 * 1024 * 1024;
-const pollMs = 500;
+const pollMs = 200;
 /** One is applied while the next is read. */
-const chunksMax = 3;
+const chunksMax = 4;
 
 export class Backfill implements Companion {
   readonly #options: BackfillOptions;

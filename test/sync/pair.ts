@@ -145,7 +145,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
   };
   const streams = (target: Side) =>
     server(target).query(
-      'SELECT capability, source, CAST(seq AS CHAR) AS seq, gtid, source_owner, source_epoch FROM banyan.banyan_stream WHERE source = ? ORDER BY capability',
+      'SELECT capability, source, CAST(seq AS CHAR) AS seq, session_id, gtid, source_owner, source_epoch FROM banyan.banyan_stream WHERE source = ? ORDER BY capability',
       [otherSide(target)],
     );
   const faults = async () => {
