@@ -28,7 +28,7 @@ async function peerSeconds(bench: Bench, target: Connection): Promise<number> {
   const dump = spawn('mariadb-dump', [...from, '--single-transaction', 'bench', 'TB_NOTE'], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const load = spawn('mariadb', [...to, 'copied'], { stdio: ['pipe', 'inherit', 'inherit'] });
+  const load = spawn('mariadb', [...to, 'copied'], { stdio: ['pipe', 'ignore', 'inherit'] });
   const ends = Promise.all([once(dump, 'exit'), once(load, 'exit')]);
   await pipeline(dump.stdout, load.stdin);
   const codes = (await ends).map(([code]) => code);

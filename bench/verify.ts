@@ -25,7 +25,7 @@ async function peerSeconds({ legacy }: Bench): Promise<number | undefined> {
       '--no-version-check',
       '--quiet',
     ],
-    { stdio: ['ignore', 'inherit', 'inherit'] },
+    { stdio: ['ignore', 2, 2] },
   );
   const missing = Promise.withResolvers<undefined>();
   child.once('error', () => missing.resolve(undefined));
