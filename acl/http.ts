@@ -32,6 +32,40 @@ export type HttpReadTranslator = {
   response(service: ServiceResponse, legacy: LegacyRequest): LegacyAnswer;
 };
 
+/** What a translator of writes may look at. */
+export type LegacyWrite = LegacyRequest & {
+  readonly method: string;
+  /** Of an application/x-www-form-urlencoded body; empty for any other. */
+  readonly form: URLSearchParams;
+  /** Whose session it is, as the identity bridge has it of legacy; undefined: nobody's. */
+  readonly user: string | undefined;
+};
+
+export type ServiceWrite = {
+  readonly method: 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  /** JSON; undefined: no body. */
+  readonly body?: unknown;
+};
+
+export type HttpWriteTranslator = {
+  /**
+   * GET paths that legacy is asked first, with the client's own cookies: what the service must not know, and legacy still
+   * judges (has this member bought it?).
+   */
+  consult?(legacy: LegacyWrite): readonly string[];
+  /**
+   * @param consulted legacy's answers, in the order asked
+   * @returns a request for the service, or at once the answer that legacy gives without writing anything
+   */
+  request(
+    legacy: LegacyWrite,
+    consulted: readonly ServiceResponse[],
+  ): { ask: ServiceWrite } | { answer: LegacyAnswer };
+  /** @throws TranslationError when the service's answer cannot be said in legacy's words */
+  response(service: ServiceResponse, legacy: LegacyWrite): LegacyAnswer;
+};
+
 /** How a legacy system dresses its JSON: the same for all of its translated routes. */
 export type LegacyManner = {
   readonly contentType: string;

@@ -1,5 +1,5 @@
 // What one declares of a capability in banyan.config.ts: everything Banyan cannot guess.
-import type { HttpReadTranslator, LegacyManner } from '../acl/http.ts';
+import type { HttpReadTranslator, HttpWriteTranslator, LegacyManner } from '../acl/http.ts';
 import type { IdentityDeclaration } from '../acl/identity.ts';
 import type { RowTranslator } from '../acl/translator.ts';
 
@@ -31,11 +31,30 @@ export type ReadRoute = RouteBase & {
 
 export type WriteRoute = RouteBase & {
   readonly kind: 'write';
-  /** Other capabilities whose tables legacy writes there: held with theirs, and a gate until each has a remedy. */
+  /** Other capabilities whose tables legacy writes there: held with theirs, and a gate until it has a remedy. */
   readonly alsoWrites?: readonly string[];
+  /** What becomes of those writes once a service owns the tables: in words, for the gate and for people. */
+  readonly remedy?: string;
+  /** Without one the capability cannot be owned by its service: a gate. */
+  readonly translate?: HttpWriteTranslator;
 };
 
 export type Route = ReadRoute | WriteRoute;
+
+/** Whether an answer says that the fence refused the write: it was not executed. The body is parsed JSON, or text. */
+export type IsRefusal = IsError;
+
+/** How the facade learns of legacy whose session a request belongs to. */
+export type IdentityBridge = {
+  /** The session's cookie. */
+  readonly cookie: string;
+  /** A legacy GET path that tells, asked with that cookie alone. */
+  readonly path: string;
+  /** @returns the user's id; undefined: nobody is logged in */
+  userOf(answer: { readonly status: number; readonly body: unknown }): string | undefined;
+  /** Requests after which a session may be another's, or nobody's: what is known of it is dropped. */
+  readonly dropAt: readonly { readonly method: Method; readonly path: string }[];
+};
 
 export type Capability = {
   /** Lower-case letters, digits, hyphens: it names flags (`<name>.read`), rows and metrics. */
@@ -52,7 +71,10 @@ export type Capability = {
     readonly upstream: string;
     /** The service's schema on the services' server. */
     readonly database: string;
+    readonly isRefusal?: IsRefusal;
   };
+  /** Database users that write its tables because they are the application's own: any other is a gate. */
+  readonly writers?: Readonly<Record<Side, readonly string[]>>;
 };
 
 export type BanyanConfig = {
@@ -62,6 +84,7 @@ export type BanyanConfig = {
     /** The monolith's schema on the legacy server. */
     readonly database: string;
     readonly manner: LegacyManner;
+    readonly identity?: IdentityBridge;
     /** Routes that stay in the monolith and touch the tables of a capability: their `alsoReads`, `alsoWrites`. */
     readonly routes?: readonly Route[];
   };
