@@ -35,8 +35,10 @@ export type HttpReadTranslator = {
 /** What a translator of writes may look at. */
 export type LegacyWrite = LegacyRequest & {
   readonly method: string;
-  /** Of an application/x-www-form-urlencoded body; empty for any other. */
-  readonly form: URLSearchParams;
+  /** The header as it came; undefined: there was none. */
+  readonly contentType: string | undefined;
+  /** As it came: what a form means that is not well encoded, each legacy has decided for itself. */
+  readonly body: Uint8Array;
   /** Whose session it is, as the identity bridge has it of legacy; undefined: nobody's. */
   readonly user: string | undefined;
 };
@@ -48,12 +50,15 @@ export type ServiceWrite = {
   readonly body?: unknown;
 };
 
+/** What legacy is asked; of HEAD the status is the answer. */
+export type Question = { readonly method: 'GET' | 'HEAD'; readonly path: string };
+
 export type HttpWriteTranslator = {
   /**
-   * GET paths that legacy is asked first, with the client's own cookies: what the service must not know, and legacy still
-   * judges (has this member bought it?).
+   * What legacy is asked first, with the client's own cookies: what the service must not know, and legacy still judges
+   * (has this member bought it?). A few questions, all at once.
    */
-  consult?(legacy: LegacyWrite): readonly string[];
+  consult?(legacy: LegacyWrite): readonly Question[];
   /**
    * @param consulted legacy's answers, in the order asked
    * @returns a request for the service, or at once the answer that legacy gives without writing anything

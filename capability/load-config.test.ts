@@ -64,6 +64,53 @@ test('everything that is wrong is said at once, each with its place', async () =
     expect(faults).toMatch(expected);
 });
 
+test('what writes need is looked at too', async () => {
+  const config = await loadConfig(sample);
+  const [reviews] = config.capabilities;
+  const identity = {
+    cookie: '',
+    path: 'me.do',
+    userOf: 'mbrId',
+    dropAt: [{ method: 'LOGOUT', path: '/x' }, { method: 'POST' }, 3],
+  };
+  const leave = { method: 'POST', path: '/leave', kind: 'write' };
+  const faults = configFaults({
+    ...config,
+    legacy: {
+      ...config.legacy,
+      identity,
+      routes: [
+        { ...leave, alsoWrites: ['reviews'], remedy: '' },
+        { ...leave, remedy: 'there is nothing to remedy' },
+      ],
+    },
+    capabilities: [
+      {
+        ...reviews,
+        writers: { legacy: 'shop_app', service: [] },
+        service: { ...reviews?.service, isRefusal: 503 },
+        routes: [{ method: 'POST', path: '/write', kind: 'write', translate: { request: () => {} } }],
+      },
+    ],
+  });
+  expect(faults).toEqual([
+    'legacy.identity names no cookie',
+    'legacy.identity has no path that tells who is logged in',
+    'legacy.identity has no userOf, which reads the answer',
+    'legacy.identity dropAt has {"method":"LOGOUT","path":"/x"}, which is no method with a path',
+    'legacy.identity dropAt has {"method":"POST"}, which is no method with a path',
+    'legacy.identity dropAt has 3, which is no method with a path',
+    'reviews: service.isRefusal is not a function',
+    'reviews: writers lists the names of database users, one list for legacy and one for service',
+    'reviews: route 1 (POST /write): translate is no translator: it needs request and response',
+    'legacy.routes (POST /leave): remedy is a text, and says what becomes of what alsoWrites names',
+    'legacy.routes (POST /leave): remedy is a text, and says what becomes of what alsoWrites names',
+  ]);
+  expect(configFaults({ ...config, legacy: { ...config.legacy, identity: 'me.do' } })).toEqual([
+    'legacy.identity is not an object',
+  ]);
+});
+
 describe('a file that cannot be used', () => {
   test.each([
     ['is not there', undefined, /no such file/],

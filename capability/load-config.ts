@@ -18,6 +18,7 @@ export class ConfigError extends Error {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
+const isFunction = (value: unknown) => typeof value === 'function';
 const asList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
 
 const originFault = (value: unknown): string | undefined => {
@@ -49,7 +50,46 @@ function routeFaults(route: Record<string, unknown>): string[] {
   if (route.kind === 'read' && route.alsoWrites !== undefined) faults.push('alsoWrites is for writes');
   if (asList(route.alsoReads).length > 0 && route.translate !== undefined)
     faults.push('a route that also reads another capability stays on legacy: drop translate or alsoReads');
+  if (route.remedy !== undefined && (!isText(route.remedy) || asList(route.alsoWrites).length === 0))
+    faults.push('remedy is a text, and says what becomes of what alsoWrites names');
+  const { translate } = route;
+  if (
+    translate !== undefined &&
+    !(isObject(translate) && isFunction(translate.request) && isFunction(translate.response))
+  )
+    faults.push('translate is no translator: it needs request and response');
   return faults;
+}
+
+/** How the facade learns whose session it is. */
+function identityFaults(identity: unknown): string[] {
+  if (identity === undefined) return [];
+  if (!isObject(identity)) return ['is not an object'];
+  const faults: string[] = [];
+  if (!isText(identity.cookie)) faults.push('names no cookie');
+  if (!isText(identity.path) || !identity.path.startsWith('/'))
+    faults.push('has no path that tells who is logged in');
+  if (!isFunction(identity.userOf)) faults.push('has no userOf, which reads the answer');
+  if (!Array.isArray(identity.dropAt))
+    faults.push("has no dropAt: the requests after which a session may be another user's");
+  for (const drop of asList(identity.dropAt))
+    if (
+      !isObject(drop) ||
+      !methods.some((method) => method === drop.method) ||
+      !isText(drop.path) ||
+      !drop.path.startsWith('/')
+    )
+      faults.push(`dropAt has ${JSON.stringify(drop)}, which is no method with a path`);
+  return faults;
+}
+
+/** Who is expected to write a capability's tables. */
+function writersFault(writers: unknown): string | undefined {
+  if (writers === undefined) return undefined;
+  const isNames = (names: unknown) => Array.isArray(names) && names.length > 0 && names.every(isText);
+  return isObject(writers) && isNames(writers.legacy) && isNames(writers.service)
+    ? undefined
+    : 'writers lists the names of database users, one list for legacy and one for service';
 }
 
 /** Names in `alsoReads` and `alsoWrites` that are not another capability. */
@@ -79,6 +119,10 @@ function capabilityFaults(capability: Record<string, unknown>, upstreams: Record
       `service.upstream "${String(service.upstream)}" is not one of upstreams (${Object.keys(upstreams).join(', ')})`,
     );
   if (!isText(service.database)) faults.push('service.database names no schema');
+  if (service.isRefusal !== undefined && !isFunction(service.isRefusal))
+    faults.push('service.isRefusal is not a function');
+  const writers = writersFault(capability.writers);
+  if (writers) faults.push(writers);
   const routes = asList(capability.routes);
   if (routes.length === 0) faults.push('it has no routes');
   for (const [index, route] of routes.entries())
@@ -120,6 +164,7 @@ export function configFaults(config: unknown): string[] {
   if (!isText(legacy.database)) faults.push('legacy.database names no schema');
   if (!isObject(legacy.manner) || !isText(legacy.manner.contentType))
     faults.push('legacy.manner does not say how legacy dresses its JSON (contentType)');
+  for (const fault of identityFaults(legacy.identity)) faults.push(`legacy.identity ${fault}`);
   const capabilities = asList(config.capabilities);
   if (capabilities.length === 0) faults.push('there are no capabilities');
   const names = capabilities.map((capability) => (isObject(capability) ? String(capability.name) : '?'));

@@ -86,6 +86,14 @@ export async function migrate(address: DatabaseAddress, folder: string): Promise
   }
 }
 
+/** Whether a trigger that guards a table has refused a statement: SIGNAL SQLSTATE '45000', in Banyan's name. */
+export const isRefusedByGuard = (error: unknown): boolean =>
+  error instanceof Error &&
+  'sqlState' in error &&
+  error.sqlState === '45000' &&
+  'sqlMessage' in error &&
+  String(error.sqlMessage).startsWith('banyan:');
+
 /** Whether a statement failed on a primary or unique key. */
 export const isDuplicateKey = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ER_DUP_ENTRY';

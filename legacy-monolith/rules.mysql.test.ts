@@ -47,6 +47,47 @@ test('twenty buyers, seven pieces: seven orders, and the rest are told', async (
   expect((await one('SELECT STK_QTY FROM TB_PRD WHERE PRD_NO = 1')).STK_QTY).toBe(1);
 });
 
+test('where reviews are fenced off a member can leave all the same, and is masked when they are read', async () => {
+  const { sql } = shop.database;
+  const headers = await shop.logIn('member7');
+  const text = '아직 여기 있는 글';
+  // The newest of its product: on every first page.
+  await sql.query(
+    `UPDATE TB_RVW_MST SET MBR_ID = 'member7', RVW_CTNT = ?, DSP_YN = 'Y', DEL_YN = 'N', PRD_NO = 4,
+       RGST_DTM = '20990101000000' WHERE RVW_SEQ = 6`,
+    [text],
+  );
+  await sql.query(
+    `CREATE TRIGGER fence BEFORE UPDATE ON TB_RVW_MST FOR EACH ROW
+     SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'banyan: refused: reviews is owned by service'`,
+  );
+  // Any other write of the shop's is refused in its usual words, and nobody is told why.
+  const refused = await shop.call('/api/review/modify.do', {
+    headers,
+    form: { rvwSeq: '6', starPnt: '05', rvwCtnt: '새 글' },
+  });
+  expect([refused.status, refused.text]).toEqual([
+    500,
+    '{"resultCode":"9999","resultMsg":"시스템 오류가 발생했습니다."}',
+  ]);
+  expect(JSON.stringify(refused.headers)).not.toMatch(/banyan/i);
+
+  expect((await shop.call('/products/4')).text).toContain(text);
+  const left = await shop.call('/api/member/leave.do', { method: 'POST', headers });
+  expect(left.text).toBe('{"resultCode":"0000"}');
+  expect(await one("SELECT LEAV_YN, MBR_NM FROM TB_MBR WHERE MBR_ID = 'member7'")).toEqual({
+    LEAV_YN: 'Y',
+    MBR_NM: '탈퇴회원',
+  });
+  expect((await one('SELECT RVW_CTNT FROM TB_RVW_MST WHERE RVW_SEQ = 6')).RVW_CTNT).toBe(text);
+  await sql.query('DROP TRIGGER fence');
+  for (const path of ['/api/review/view.do?rvwSeq=6', '/api/review/list.do?prdNo=4', '/products/4']) {
+    const { text: shown } = await shop.call(path);
+    expect(shown, path).toContain('탈퇴한 회원이 남긴 리뷰입니다.');
+    expect(shown, path).not.toContain(text);
+  }
+});
+
 test('a member who leaves, and the masking of the reviews, are one transaction', async () => {
   const { sql } = shop.database;
   const headers = await shop.logIn('member8');

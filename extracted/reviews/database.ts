@@ -137,18 +137,20 @@ export function unreachable(url: string, cause: unknown): StartError {
   );
 }
 
-/**
- * Runs the work in one transaction, again when it lost against other writers (deadlock, lock wait).
- * The work must do nothing but SQL on its manager.
- */
-export async function inTransaction<T>(
+/** Runs the work in one transaction. The work must do nothing but SQL on its manager. */
+export function inTransaction<T>(
   source: DataSource,
   work: (manager: EntityManager) => Promise<T>,
 ): Promise<T> {
+  // Nothing here is decided by rows read before: no gap locks are needed, and without them fewer deadlocks come.
+  return againstOthers(() => source.transaction('READ COMMITTED', work));
+}
+
+/** Runs a statement or a transaction, again when it lost against other writers (deadlock, lock wait). */
+export async function againstOthers<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      // Nothing here is decided by rows read before: no gap locks are needed, and without them fewer deadlocks come.
-      return await source.transaction('READ COMMITTED', work);
+      return await work();
     } catch (error) {
       if (attempt === attemptsMax || !isContention(error)) throw error;
       await delay(Math.random() * 5 * 2 ** attempt);

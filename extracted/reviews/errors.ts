@@ -11,13 +11,18 @@ export type Problem = {
 
 const problems = {
   malformed: { status: 400, title: 'The request is malformed' },
+  unauthenticated: { status: 401, title: 'Who writes must be said' },
+  forbidden: { status: 403, title: "This is another member's" },
   'not-found': { status: 404, title: 'There is no such thing here' },
   conflict: { status: 409, title: 'The request conflicts with what is stored' },
   'too-large': { status: 413, title: 'The body is too large' },
   'media-type': { status: 415, title: 'Only application/json is understood' },
   'not-storable': { status: 422, title: 'The value is outside of what may be stored' },
+  'unknown-product': { status: 422, title: 'There is no such product' },
   internal: { status: 500, title: 'Something went wrong here' },
   unavailable: { status: 503, title: 'The service cannot answer now' },
+  /** Whoever guards the tables lets nobody write to them here and now: nothing was executed. */
+  fenced: { status: 503, title: 'Writes are not taken here now' },
 } as const;
 
 export type ProblemCode = keyof typeof problems;
@@ -43,6 +48,8 @@ export class StartError extends Error {
 export function problemOf(error: unknown): Problem {
   if (error instanceof ReviewsError) return problem(error.code, error.message, error.field);
   if (isDatabaseGone(error)) return problem('unavailable', 'The database does not answer; try again.');
+  if (isFenced(error))
+    return problem('fenced', 'The database does not take writes here now. Nothing was written.');
   if (isContention(error)) return problem('unavailable', 'Too many writers wanted the same row; try again.');
   const status = statusOf(error);
   if (status === undefined || !(error instanceof Error))
@@ -62,6 +69,19 @@ export function isContention(error: unknown): boolean {
 /** A row with this key is there already. */
 export function isDuplicateKey(error: unknown): boolean {
   return errnoOf(error) === 1062;
+}
+
+/** A trigger's SIGNAL of the fence around the tables, known by how its message begins. */
+function isFenced(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return false;
+  if ('driverError' in error && error.driverError !== error) return isFenced(error.driverError);
+  return (
+    errnoOf(error) === 1644 &&
+    'sqlState' in error &&
+    error.sqlState === '45000' &&
+    'sqlMessage' in error &&
+    String(error.sqlMessage).startsWith('banyan:')
+  );
 }
 
 /** MariaDB's error number, on the error itself or on the one that TypeORM wrapped. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { StartError } from './errors.ts';
+import { type IdentityKeys, readIdentityKeys } from './identity.ts';
 
 export type Options = {
   /** mysql://USER:PASSWORD@HOST:PORT/DATABASE */
@@ -11,6 +12,7 @@ export type Options = {
   /** The folder of NNNN-name.sql files. */
   readonly migrations: string;
   readonly logLevel: string;
+  readonly identity: IdentityKeys;
 };
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -46,8 +48,32 @@ export function readOptions(env: Readonly<Record<string, string | undefined>>): 
   const host = read('REVIEWS_HOST') ?? '127.0.0.1';
   const migrations =
     read('REVIEWS_MIGRATIONS') ?? join(import.meta.dirname, '..', '..', 'migrations', 'reviews');
+  const identity = identityOf(read('REVIEWS_IDENTITY_KEYS'), env.REVIEWS_IDENTITY || undefined);
+  if ('fault' in identity && !faults.some((fault) => fault.startsWith('REVIEWS_IDENTITY_KEYS')))
+    faults.push(identity.fault);
+  const keys = 'keys' in identity ? identity.keys : 'off';
   if (faults.length > 0) throw new StartError(faults.join('; '));
-  return { databaseUrl, host, port: Number(port), migrations, logLevel };
+  return { databaseUrl, host, port: Number(port), migrations, logLevel, identity: keys };
+}
+
+/** Signed identities are what one gets, unless somebody says in so many words that they need not be. */
+function identityOf(
+  keys: string | undefined,
+  mode: string | undefined,
+): { keys: IdentityKeys } | { fault: string } {
+  if (mode !== undefined && mode !== 'off')
+    return { fault: `REVIEWS_IDENTITY can only be off, not ${JSON.stringify(mode)}` };
+  if (keys !== undefined && mode === 'off')
+    return { fault: 'REVIEWS_IDENTITY_KEYS and REVIEWS_IDENTITY=off are both set: set one' };
+  if (mode === 'off') return { keys: 'off' };
+  if (keys === undefined)
+    return {
+      fault:
+        'REVIEWS_IDENTITY_KEYS is not set: set it to the public keys (JWKS) of who may say who a member is,' +
+        ' or REVIEWS_IDENTITY=off to believe anybody, in development',
+    };
+  const read = readIdentityKeys(keys);
+  return 'fault' in read ? { fault: `REVIEWS_IDENTITY_KEYS ${read.fault}` } : read;
 }
 
 /** Never repeats the URL: it holds a password. */

@@ -1,5 +1,5 @@
 // What the service reads: at most three small indexed queries for a page.
-import { type DataSource, In } from 'typeorm';
+import { type DataSource, type EntityManager, In } from 'typeorm';
 import {
   type Channel,
   histogramEntity,
@@ -111,7 +111,7 @@ async function pageRows(
   return rows.sort((a, b) => (a[key] === b[key] ? b.id - a.id : a[key] < b[key] ? 1 : -1));
 }
 
-async function withPhotos(source: DataSource, rows: readonly ReviewRow[]): Promise<Review[]> {
+async function withPhotos(source: DataSource | EntityManager, rows: readonly ReviewRow[]): Promise<Review[]> {
   if (rows.length === 0) return [];
   const found = await source.getRepository(photoEntity).find({
     where: { reviewId: In(rows.map((row) => row.id)) },
@@ -122,7 +122,7 @@ async function withPhotos(source: DataSource, rows: readonly ReviewRow[]): Promi
 }
 
 /** @throws ReviewsError not-found, also for a deleted review; a hidden one is found, and says so */
-export async function getReview(source: DataSource, id: number): Promise<Review> {
+export async function getReview(source: DataSource | EntityManager, id: number): Promise<Review> {
   const row = await source
     .getRepository(reviewEntity)
     .createQueryBuilder('review')

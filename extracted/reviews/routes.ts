@@ -14,6 +14,7 @@ import { contractOf } from './contract.ts';
 import { readCursor, writeCursor } from './cursor.ts';
 import type { Visibility } from './entities.ts';
 import { ReviewsError } from './errors.ts';
+import type { Identify } from './identity.ts';
 import { getReview, listReviews, ratingSummary, type Slice, type Sort } from './reviews.ts';
 
 type ById = { Params: { id: string } };
@@ -23,7 +24,7 @@ type ListQuery = { sort?: Sort; page?: string; pageSize?: string; cursor?: strin
 const sizeDefault = 10;
 
 /** What openapi.json tells clients. The schemas taken from it make the types of these routes true. */
-export function addRoutes(app: FastifyInstance, source: DataSource): void {
+export function addRoutes(app: FastifyInstance, source: DataSource, identify: Identify): void {
   app.get<ByProduct & { Querystring: ListQuery }>(
     '/products/:productId/reviews',
     { schema: contractOf('get', '/products/{productId}/reviews') },
@@ -51,8 +52,8 @@ export function addRoutes(app: FastifyInstance, source: DataSource): void {
   app.post<{ Body: NewReview }>(
     '/reviews',
     { schema: contractOf('post', '/reviews') },
-    async ({ body }, reply) => {
-      const id = await createReview(source, body);
+    async ({ headers, body }, reply) => {
+      const id = await createReview(source, await identify(headers), body);
       return reply
         .code(201)
         .header('location', `/reviews/${id}`)
@@ -63,8 +64,8 @@ export function addRoutes(app: FastifyInstance, source: DataSource): void {
   app.patch<ById & { Body: ReviewChange }>(
     '/reviews/:id',
     { schema: contractOf('patch', '/reviews/{id}') },
-    async ({ params, body }) => {
-      await changeReview(source, Number(params.id), body);
+    async ({ headers, params, body }) => {
+      await changeReview(source, await identify(headers), Number(params.id), body);
       return getReview(source, Number(params.id));
     },
   );
@@ -72,8 +73,8 @@ export function addRoutes(app: FastifyInstance, source: DataSource): void {
   app.delete<ById>(
     '/reviews/:id',
     { schema: contractOf('delete', '/reviews/{id}') },
-    async ({ params }, reply) => {
-      await deleteReview(source, Number(params.id));
+    async ({ headers, params }, reply) => {
+      await deleteReview(source, await identify(headers), Number(params.id));
       return reply.code(204).send();
     },
   );
@@ -87,12 +88,12 @@ export function addRoutes(app: FastifyInstance, source: DataSource): void {
     },
   );
 
-  app.post<ById & { Body: { memberId: string } }>(
+  app.post<ById>(
     '/reviews/:id/recommendations',
     { schema: contractOf('post', '/reviews/{id}/recommendations') },
-    async ({ params, body }, reply) => {
-      await recommendReview(source, Number(params.id), body.memberId);
-      return reply.code(201).send(await getReview(source, Number(params.id)));
+    async ({ headers, params }, reply) => {
+      const review = await recommendReview(source, await identify(headers), Number(params.id));
+      return reply.code(201).send(review);
     },
   );
 

@@ -15,7 +15,7 @@ afterEach(() => {
 
 function start(env: Record<string, string>) {
   const child = spawn(process.execPath, [join(import.meta.dirname, 'server.ts')], {
-    env: { PATH: process.env.PATH, REVIEWS_PORT: '0', ...env },
+    env: { PATH: process.env.PATH, REVIEWS_PORT: '0', REVIEWS_IDENTITY: 'off', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   children.push(child);
@@ -61,8 +61,9 @@ test('it migrates an empty database, listens, answers, and stops in order', asyn
   expect(await two.exited).toBe(0);
 
   // One request is being answered (it waits for a row), one connection is idle but open, when the signal comes.
-  const review = { productId: 1, authorId: 'kim', rating: 5, body: '', channel: 'app' };
-  const headers = { 'content-type': 'application/json' };
+  await database.sql.query("INSERT INTO product VALUES (1, '사과')");
+  const review = { productId: 1, rating: 5, body: '', channel: 'app' };
+  const headers = { 'content-type': 'application/json', 'banyan-identity': 'kim' };
   await fetch(`${one.url}/reviews`, { method: 'POST', headers, body: JSON.stringify(review) });
   await database.sql.query('START TRANSACTION; SELECT * FROM review WHERE id = 1 FOR UPDATE');
   const viewed = fetch(`${one.url}/reviews/1/views`, { method: 'POST' });

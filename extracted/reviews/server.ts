@@ -10,6 +10,8 @@ try {
   try {
     const listening = await app.listen({ host: options.host, port: options.port });
     process.stdout.write(`${JSON.stringify({ listening })}\n`);
+    if (options.identity === 'off')
+      app.log.warn('REVIEWS_IDENTITY=off: whoever reaches this port may write as any member');
   } catch (cause) {
     await stop();
     throw new StartError(

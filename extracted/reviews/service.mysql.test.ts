@@ -8,13 +8,14 @@ import { migrations, serverUrl, type TestService, testService } from './test-dat
 let service: TestService;
 beforeAll(async () => {
   service = await testService();
-  await service.database.sql.query("INSERT INTO member (id, display_name) VALUES ('kim', '김철수')");
+  await service.database.sql.query(
+    "INSERT INTO member (id, display_name) VALUES ('kim', '김철수'); INSERT INTO product VALUES (1, '배'), (77, '사과')",
+  );
 });
 afterAll(() => service[Symbol.asyncDispose]());
 
 const review = {
   productId: 1,
-  authorId: 'kim',
   rating: 9,
   body: '좋아요 😀 é',
   channel: 'app',
@@ -33,7 +34,7 @@ test('a review is written, found, changed, viewed, recommended, hidden, shown an
     ...{
       id,
       productId: 1,
-      productTitle: null,
+      productTitle: '배',
       author: { id: 'kim', displayName: '김철수' },
       rating: 9,
       body: '좋아요 😀 é',
@@ -50,10 +51,10 @@ test('a review is written, found, changed, viewed, recommended, hidden, shown an
   expect(changed.body.updatedAt).toMatch(/Z$/);
   expect((await call('PATCH', `/reviews/${id}`, { photos: [] })).body.photos).toEqual([]);
 
-  const recommended = await call('POST', `/reviews/${id}/recommendations`, { memberId: 'Lee' });
+  const recommended = await call('POST', `/reviews/${id}/recommendations`, undefined, 'Lee');
   expect(recommended).toMatchObject({ status: 201, body: { recommendCount: 1 } });
   // The same member for the monolith, whose euckr folds case.
-  expect((await call('POST', `/reviews/${id}/recommendations`, { memberId: 'lee' })).status).toBe(409);
+  expect((await call('POST', `/reviews/${id}/recommendations`, undefined, 'lee')).status).toBe(409);
   expect((await call('GET', `/reviews/${id}`)).body.recommendCount).toBe(1);
 
   const list = async () => (await call('GET', '/products/1/reviews')).body;
@@ -62,6 +63,10 @@ test('a review is written, found, changed, viewed, recommended, hidden, shown an
     'hidden',
   );
   expect(await list()).toMatchObject({ items: [], total: 0, summary: { count: 0, average: null } });
+  // What nobody sees is neither viewed nor recommended.
+  expect((await call('POST', `/reviews/${id}/views`)).status).toBe(404);
+  expect((await call('POST', `/reviews/${id}/recommendations`, undefined, 'choi')).status).toBe(404);
+  expect((await call('GET', `/reviews/${id}`)).body).toMatchObject({ viewCount: 1, recommendCount: 1 });
   await call('PUT', `/reviews/${id}/visibility`, { visibility: 'visible' });
   expect((await list()).total).toBe(1);
 
@@ -72,7 +77,7 @@ test('a review is written, found, changed, viewed, recommended, hidden, shown an
     ['DELETE', '', undefined],
     ['PATCH', '', { rating: 1 }],
     ['POST', '/views', undefined],
-    ['POST', '/recommendations', { memberId: 'park' }],
+    ['POST', '/recommendations', undefined],
     ['PUT', '/visibility', { visibility: 'hidden' }],
   ] as const)
     expect((await call(method, `/reviews/${id}${path}`, body)).status, `${method} ${path}`).toBe(404);
@@ -80,7 +85,7 @@ test('a review is written, found, changed, viewed, recommended, hidden, shown an
 
 test("a member's name appears when it has arrived, whatever the case of the id", async () => {
   const { call, database } = service;
-  const { body } = await call('POST', '/reviews', { ...review, authorId: 'Hong길동' });
+  const { body } = await call('POST', '/reviews', review, 'Hong길동');
   expect(body.author).toEqual({ id: 'Hong길동', displayName: null });
   await database.sql.query("INSERT INTO member (id, display_name) VALUES ('hong길동', '홍길동')");
   expect((await call('GET', `/reviews/${body.id}`)).body.author).toEqual({
@@ -91,8 +96,9 @@ test("a member's name appears when it has arrived, whatever the case of the id",
 
 test("a product's title appears likewise; a member who has left is masked everywhere, as the monolith does it", async () => {
   const { call, database } = service;
-  const { body } = await call('POST', '/reviews', { ...review, productId: 77, authorId: 'park' });
-  expect(body.productTitle).toBeNull();
+  const { body } = await call('POST', '/reviews', { ...review, productId: 77 }, 'park');
+  await database.sql.query('DELETE FROM product WHERE id = 77');
+  expect((await call('GET', `/reviews/${body.id}`)).body.productTitle).toBeNull();
   await database.sql.query(
     "INSERT INTO product VALUES (77, '사과'); INSERT INTO member (id, display_name) VALUES ('park', '박')",
   );
@@ -110,6 +116,77 @@ test("a product's title appears likewise; a member who has left is masked everyw
   expect((await call('GET', '/products/77/reviews')).body.items).toMatchObject([masked]);
 });
 
+test('who writes is what a valid identity says; a review is changed and deleted by its author alone', async () => {
+  const { app, call, sign } = service;
+  const { id } = (await call('POST', '/reviews', review, 'kim')).body;
+  const writes = [
+    ['POST', '/reviews', review],
+    ['PATCH', `/reviews/${id}`, { rating: 1 }],
+    ['DELETE', `/reviews/${id}`, undefined],
+    ['POST', `/reviews/${id}/recommendations`, undefined],
+  ] as const;
+  const past = Date.now() / 1000 - 1;
+  const forged = `${(await sign('kim')).split('.').slice(0, 2).join('.')}.${(await sign('lee')).split('.')[2]}`;
+  const tokens = {
+    'no identity': undefined,
+    'plain text': 'kim',
+    'another signature': forged,
+    'for another service': await sign('kim', { aud: 'wishlist' }),
+    'by another issuer': await sign('kim', { iss: 'somebody' }),
+    'out of date': await sign('kim', { exp: past }),
+    'without an end': await sign('kim', { exp: undefined }),
+    'of nobody': await sign(''),
+    unsigned: `${Buffer.from('{"alg":"none"}').toString('base64url')}.${(await sign('kim')).split('.')[1]}.`,
+  };
+  for (const [what, token] of Object.entries(tokens))
+    for (const [method, url, body] of writes) {
+      const headers = token === undefined ? {} : { 'banyan-identity': token };
+      const answer = await app.inject({ method, url, headers, ...(body !== undefined && { body }) });
+      expect(answer.json(), `${what}: ${method}`).toMatchObject({
+        type: 'urn:reviews:problem:unauthenticated',
+        status: 401,
+      });
+      expect(answer.headers['www-authenticate']).toBe('Banyan-Identity');
+    }
+  for (const [method, url, body] of writes.slice(1, 3))
+    for (const other of ['lee', 'Kim'])
+      expect((await call(method, url, body, other)).body, `${method} by ${other}`).toMatchObject({
+        type: 'urn:reviews:problem:forbidden',
+        status: 403,
+      });
+  expect((await call('GET', `/reviews/${id}`, undefined, '')).body).toMatchObject({
+    rating: 9,
+    recommendCount: 0,
+  });
+  expect((await call('POST', `/reviews/${id}/views`, undefined, '')).status).toBe(200);
+});
+
+test("a fence around the tables is a problem of its own, answered at once; another trigger's refusal is a failure", async () => {
+  const { call, database } = service;
+  const { id } = (await call('POST', '/reviews', review)).body;
+  const refuse = (message: string) =>
+    database.sql.query(
+      `CREATE OR REPLACE TRIGGER fence BEFORE UPDATE ON review FOR EACH ROW
+       SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'`,
+    );
+  await refuse('banyan: reviews belongs to legacy at epoch 3');
+  for (const [method, path, body] of [
+    ['POST', '/views', undefined],
+    ['PATCH', '', { rating: 2 }],
+    ['POST', '/recommendations', undefined],
+    ['DELETE', '', undefined],
+  ] as const) {
+    const answer = await call(method, `/reviews/${id}${path}`, body);
+    expect(answer, method).toMatchObject({ status: 503, body: { type: 'urn:reviews:problem:fenced' } });
+    expect(JSON.stringify(answer.body)).not.toContain('epoch');
+    expect(answer.headers['retry-after']).toBe('1');
+  }
+  await refuse('no banyan: here');
+  expect((await call('POST', `/reviews/${id}/views`)).body.type).toBe('urn:reviews:problem:internal');
+  await database.sql.query('DROP TRIGGER fence');
+  expect((await call('POST', `/reviews/${id}/views`)).body.viewCount).toBe(1);
+});
+
 test('a full counter stays where it is', async () => {
   const { call, database } = service;
   const { id } = (await call('POST', '/reviews', review)).body;
@@ -118,23 +195,23 @@ test('a full counter stays where it is', async () => {
     [id],
   );
   expect((await call('POST', `/reviews/${id}/views`)).body.viewCount).toBe(4_294_967_295);
-  expect((await call('POST', `/reviews/${id}/recommendations`, { memberId: 'a' })).body.recommendCount).toBe(
-    4_294_967_295,
-  );
-  expect((await call('POST', `/reviews/${id}/recommendations`, { memberId: 'b' })).status).toBe(201);
+  const recommend = (member: string) => call('POST', `/reviews/${id}/recommendations`, undefined, member);
+  expect((await recommend('a')).body.recommendCount).toBe(4_294_967_295);
+  expect((await recommend('b')).status).toBe(201);
 });
 
 test.each([
   ['a rating that is text', { ...review, rating: '9' }, 400, 'rating'],
   ['half a rating', { ...review, rating: 4.5 }, 400, 'rating'],
   ['a rating off the scale', { ...review, rating: 11 }, 422, 'rating'],
-  ['no author', { ...review, authorId: undefined }, 400, 'authorId'],
+  ['an author, who is said by the identity', { ...review, authorId: 'kim' }, 400, 'authorId'],
   ['a field nobody knows', { ...review, stars: 5 }, 400, 'stars'],
   ['another channel', { ...review, channel: 'fax' }, 400, 'channel'],
   ['a body too long for the monolith', { ...review, body: '가'.repeat(2001) }, 422, 'body'],
   ['a body with a reference', { ...review, body: '&#233;' }, 422, 'body'],
   ['a photo with a comma', { ...review, photos: ['a.jpg', 'a,b.jpg'] }, 422, 'photos.1'],
   ['a product beyond the column', { ...review, productId: 2 ** 32 }, 422, 'productId'],
+  ['a product that nobody knows', { ...review, productId: 2 }, 422, 'productId'],
 ])('%s is refused, with a problem that names the field', async (_name, body, status, field) => {
   const answer = await service.call('POST', '/reviews', body);
   expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
@@ -215,7 +292,12 @@ test('while the database is away clients are told so, and all is well when it is
   const at = await open(0);
   const url = new URL(service.database.url);
   url.host = `127.0.0.1:${at}`;
-  const { app, stop } = await createReviewsService({ databaseUrl: url.href, migrations, logLevel: 'silent' });
+  const { app, stop } = await createReviewsService({
+    databaseUrl: url.href,
+    migrations,
+    logLevel: 'silent',
+    identity: 'off',
+  });
   const get = (path: string) => app.inject({ method: 'GET', url: path });
   expect((await get('/readyz')).statusCode).toBe(200);
 

@@ -7,6 +7,7 @@ import fastify, {
 import { contractOf, contractSchemas } from './contract.ts';
 import { openDatabase } from './database.ts';
 import { problemOf, ReviewsError } from './errors.ts';
+import { createIdentify } from './identity.ts';
 import { addMetrics } from './metrics.ts';
 import { migrate, readMigrations } from './migrations.ts';
 import type { Options } from './options.ts';
@@ -30,7 +31,7 @@ export type ReviewsService = {
  * @throws StartError
  */
 export async function createReviewsService(
-  options: Pick<Options, 'databaseUrl' | 'migrations' | 'logLevel'>,
+  options: Pick<Options, 'databaseUrl' | 'migrations' | 'logLevel' | 'identity'>,
 ): Promise<ReviewsService> {
   await migrate(options.databaseUrl, readMigrations(options.migrations));
   const database = await openDatabase(options.databaseUrl);
@@ -69,7 +70,7 @@ export async function createReviewsService(
     throw new ReviewsError('not-found', `There is no ${request.method} ${request.url.split('?')[0]}.`);
   });
   const metrics = addMetrics(app, database);
-  addRoutes(app, database.source);
+  addRoutes(app, database.source, createIdentify(options.identity));
   app.get('/healthz', { schema: contractOf('get', '/healthz') }, async () => ({ status: 'alive' }));
   app.get('/readyz', { schema: contractOf('get', '/readyz') }, async () => {
     if (stopping !== undefined) throw new ReviewsError('unavailable', 'The service is stopping.');
@@ -106,5 +107,6 @@ function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyRe
   if (problem.status === 500) request.log.error(error);
   if (problem.status === 503) request.log.warn(error);
   if (problem.status === 503) reply.header('retry-after', '1');
+  if (problem.status === 401) reply.header('www-authenticate', 'Banyan-Identity');
   return reply.code(problem.status).type('application/problem+json').serializer(JSON.stringify).send(problem);
 }

@@ -1,6 +1,7 @@
 // A fresh database on the tests' server (REVIEWS_TEST_SERVER), and the service on it.
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { createReviewsService, type ReviewsService } from './service.ts';
 
@@ -60,7 +61,15 @@ export async function testDatabase(): Promise<TestDatabase> {
 export type TestService = ReviewsService & {
   readonly database: TestDatabase;
   /** One request, without a socket. */
-  call(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', url: string, body?: object): Promise<Answer>;
+  call(
+    method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE',
+    url: string,
+    body?: object,
+    /** Whose signed identity it carries; '': none. */
+    member?: string,
+  ): Promise<Answer>;
+  /** Of a member, or with claims of its own. */
+  sign(member: string, claims?: Readonly<Record<string, unknown>>): Promise<string>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
@@ -69,12 +78,26 @@ export type Answer = { status: number; headers: Record<string, unknown>; body: a
 
 export async function testService(): Promise<TestService> {
   const database = await testDatabase();
-  const service = await createReviewsService({ databaseUrl: database.url, migrations, logLevel: 'silent' });
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'test', alg: 'ES256' };
+  const service = await createReviewsService({
+    databaseUrl: database.url,
+    migrations,
+    logLevel: 'silent',
+    identity: { keys: [jwk] },
+  });
+  const sign = (member: string, claims: Readonly<Record<string, unknown>> = {}) =>
+    new SignJWT({ iss: 'banyan', aud: 'reviews', exp: Date.now() / 1000 + 60, ...claims })
+      .setSubject(member)
+      .setProtectedHeader({ alg: 'ES256', kid: 'test' })
+      .sign(privateKey);
   return {
     ...service,
     database,
-    call: async (method, url, body) => {
-      const answer = await service.app.inject({ method, url, ...(body !== undefined && { body }) });
+    sign,
+    call: async (method, url, body, member = 'kim') => {
+      const headers = member === '' ? {} : { 'banyan-identity': await sign(member) };
+      const answer = await service.app.inject({ method, url, headers, ...(body !== undefined && { body }) });
       const isJson = String(answer.headers['content-type']).includes('json');
       return {
         status: answer.statusCode,

@@ -17,6 +17,8 @@ const problems = {
   'not-storable': { status: 422, title: 'The value is outside of what may be stored' },
   internal: { status: 500, title: 'Something went wrong here' },
   unavailable: { status: 503, title: 'The service cannot answer now' },
+  /** Whoever guards the table lets nobody write to it here and now: nothing was executed. */
+  fenced: { status: 503, title: 'Writes are not taken here now' },
 } as const;
 
 export type ProblemCode = keyof typeof problems;
@@ -47,8 +49,8 @@ export function problemOf(error: unknown): Problem {
     return problem('not-storable', 'memberId contains a character that euckr cannot hold', 'memberId');
   if (errno === 1213 || errno === 1205)
     return problem('unavailable', 'Too many writers wanted the same row; try again.');
-  // A trigger's SIGNAL: whoever guards the table lets nobody write to it here and now.
-  if (errno === 1644) return problem('unavailable', 'The database does not take writes now; try again.');
+  if (isFenced(error))
+    return problem('fenced', 'The database does not take writes here now. Nothing was written.');
   if (isDatabaseGone(error)) return problem('unavailable', 'The database does not answer; try again.');
   const status = statusOf(error);
   if (status === undefined || !(error instanceof Error))
@@ -58,6 +60,16 @@ export function problemOf(error: unknown): Problem {
   if (status === 415) return problem('media-type', error.message);
   return problem('malformed', error.message, fieldOf(error));
 }
+
+/** A trigger's SIGNAL of the fence around the table, known by how its message begins. */
+const isFenced = (error: unknown): boolean =>
+  errnoOf(error) === 1644 &&
+  typeof error === 'object' &&
+  error !== null &&
+  'sqlState' in error &&
+  error.sqlState === '45000' &&
+  'sqlMessage' in error &&
+  String(error.sqlMessage).startsWith('banyan:');
 
 /** The database's error number. */
 export function errnoOf(error: unknown): number | undefined {

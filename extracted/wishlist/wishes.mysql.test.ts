@@ -136,15 +136,21 @@ test("strict by its own word, whatever the server's default is", async () => {
   await pool.end();
 });
 
-test('a trigger that lets nobody write: 503, to be tried again', async () => {
+test("a fence around the table is a problem of its own; another trigger's refusal is a failure", async () => {
   await using guarded = await testService();
-  await guarded.database.sql.query(
-    "CREATE TRIGGER guard BEFORE INSERT ON TB_WISH FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'",
-  );
+  const refuse = (message: string) =>
+    guarded.database.sql.query(
+      `CREATE OR REPLACE TRIGGER guard BEFORE INSERT ON TB_WISH FOR EACH ROW
+       SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '${message}'`,
+    );
+  await refuse('banyan: wishlist belongs to legacy');
   expect(await guarded.call('PUT', path('kim', 1), {})).toMatchObject({
     status: 503,
     headers: { 'retry-after': '1' },
+    body: { type: 'urn:wishlist:problem:fenced' },
   });
+  await refuse('no');
+  expect((await guarded.call('PUT', path('kim', 1), {})).status).toBe(500);
   expect((await guarded.call('GET', path('kim'))).status).toBe(200);
 });
 

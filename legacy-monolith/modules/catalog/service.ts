@@ -2,6 +2,7 @@
 import { stampOf } from '../../clock.ts';
 import type { Database } from '../../database.ts';
 import { Refusal } from '../../wire.ts';
+import { shownText } from '../reviews/masking.ts';
 import { averageStars } from '../reviews/rating.ts';
 
 type ProductRow = {
@@ -94,7 +95,7 @@ export type PageReview = {
 
 /** The latest reviews for the product's page, joined from the tables of reviews and members as they are. */
 export async function latestReviews(db: Database, prdNo: number, limit: number): Promise<PageReview[]> {
-  type Row = Omit<PageReview, 'files'> & { files: string | null };
+  type Row = Omit<PageReview, 'files'> & { files: string | null; leavYn: string | null };
   const images = db('TB_RVW_IMG AS I').whereRaw('I.RVW_SEQ = R.RVW_SEQ');
   const rows = await db('TB_RVW_MST AS R')
     .leftJoin('TB_MBR AS M', 'M.MBR_ID', 'R.MBR_ID')
@@ -109,10 +110,15 @@ export async function latestReviews(db: Database, prdNo: number, limit: number):
       db.raw("COALESCE(M.MBR_NM, '') AS mbrNm"),
       'R.STAR_PNT AS starPnt',
       'R.RVW_CTNT AS rvwCtnt',
+      'M.LEAV_YN AS leavYn',
       'R.RGST_DTM AS rgstDtm',
       images.select(db.raw("GROUP_CONCAT(I.FILE_NM ORDER BY I.IMG_SEQ SEPARATOR ',')")).as('files'),
     );
-  return rows.map((row) => ({ ...row, files: row.files?.split(',') ?? [] }));
+  return rows.map(({ leavYn, ...row }) => ({
+    ...row,
+    rvwCtnt: shownText(row.rvwCtnt, leavYn),
+    files: row.files?.split(',') ?? [],
+  }));
 }
 
 /** @returns undefined when there is no such product */

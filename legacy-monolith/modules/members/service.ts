@@ -1,9 +1,10 @@
 // Members: TB_MBR and TB_LGN_SESS are theirs.
 import { seoulDate, seoulDateTime, seoulStamp } from '../../clock.ts';
 import type { Database } from '../../database.ts';
-import { isDuplicateKey } from '../../database.ts';
+import { isDuplicateKey, isRefusedByGuard } from '../../database.ts';
 import { toEuckr } from '../../euckr.ts';
 import { Refusal } from '../../wire.ts';
+import { maskedText } from '../reviews/masking.ts';
 import { hashPassword, passwordMatches } from './password.ts';
 
 type MemberRow = {
@@ -64,7 +65,8 @@ export async function join(db: Database, member: NewMember): Promise<void> {
 
 /**
  * The member goes; the row stays, without a name. The member's reviews, the reviews module's TB_RVW_MST,
- * are masked in the same transaction: nobody sees a member gone whose words still stand, or the reverse.
+ * are written over in the same transaction. Where they are not the shop's to write any more the member can leave all
+ * the same: who has left is masked whenever a review is read.
  */
 export async function leave(db: Database, mbrId: string): Promise<void> {
   await db.transaction(async (tx) => {
@@ -72,8 +74,15 @@ export async function leave(db: Database, mbrId: string): Promise<void> {
       .where({ MBR_ID: mbrId })
       .update({ LEAV_YN: 'Y', LEAV_DT: seoulDate(), MBR_NM: '탈퇴회원', EML_ADDR: null, MBR_PW: '' });
     await tx('TB_LGN_SESS').where({ MBR_ID: mbrId }).delete();
-    await tx('TB_RVW_MST')
-      .where({ MBR_ID: mbrId })
-      .update({ RVW_CTNT: '탈퇴한 회원이 남긴 리뷰입니다.', MOD_DTM: seoulDateTime() });
+    // A transaction in a transaction is a savepoint: what is refused takes nothing else with it.
+    await tx
+      .transaction((reviews) =>
+        reviews('TB_RVW_MST')
+          .where({ MBR_ID: mbrId })
+          .update({ RVW_CTNT: maskedText, MOD_DTM: seoulDateTime() }),
+      )
+      .catch((error: unknown) => {
+        if (!isRefusedByGuard(error)) throw error;
+      });
   });
 }

@@ -2,6 +2,7 @@
 import { stampOf } from '../../clock.ts';
 import type { Database } from '../../database.ts';
 import { Refusal } from '../../wire.ts';
+import { shownText } from './masking.ts';
 import { averageStars } from './rating.ts';
 
 export type ReviewRow = {
@@ -45,18 +46,20 @@ export type ListedReview = {
   imgUrls: string;
 };
 
-type NamedRow = ReviewRow & { MBR_NM: string | null };
+type NamedRow = ReviewRow & { MBR_NM: string | null; LEAV_YN: string | null };
 
-/** TB_RVW_MST with the author's name; a review may outlive its member's row. */
+/** TB_RVW_MST with the author's name, and whether the author has left; a review may outlive its member's row. */
 const namedReviews = (db: Database) =>
-  db('TB_RVW_MST AS R').leftJoin('TB_MBR AS M', 'M.MBR_ID', 'R.MBR_ID').select<NamedRow[]>('R.*', 'M.MBR_NM');
+  db('TB_RVW_MST AS R')
+    .leftJoin('TB_MBR AS M', 'M.MBR_ID', 'R.MBR_ID')
+    .select<NamedRow[]>('R.*', 'M.MBR_NM', 'M.LEAV_YN');
 
 const listed = (row: NamedRow, images: ReadonlyMap<number, readonly string[]>): ListedReview => ({
   rvwSeq: row.RVW_SEQ,
   mbrId: row.MBR_ID,
   mbrNm: row.MBR_NM ?? '',
   starPnt: row.STAR_PNT,
-  rvwCtnt: row.RVW_CTNT,
+  rvwCtnt: shownText(row.RVW_CTNT, row.LEAV_YN),
   dspYn: row.DSP_YN,
   rgstDtm: row.RGST_DTM,
   imgUrls: (images.get(row.RVW_SEQ) ?? []).join(','),
