@@ -1,6 +1,7 @@
 // Applications that write to the legacy server, each on a connection of its own, and tell the ledger what they were told.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
+import { type Crew, startCrew, type Writer } from '../test/sync/crew.ts';
 import type { Chance } from '../test/sync/seed.ts';
 import { Stopped, until } from '../test/sync/until.ts';
 import type { Ledger } from './ledger.ts';
@@ -8,15 +9,11 @@ import { type Operation, operations, writers } from './operations.ts';
 import type { Outages } from './outages.ts';
 import type { Sides } from './sides.ts';
 
-export type Writers = {
+export type Writers = Crew & {
   /** Errors that no fault explains. */
   readonly errors: readonly string[];
   /** Resolves after so many more acknowledged writes. @throws when they do not come, or a writer has met an error */
   more(count: number): Promise<void>;
-  /** Resolves when every writer has ended its transaction; the next begin after `resume`. */
-  pause(): Promise<void>;
-  resume(): void;
-  stop(): Promise<void>;
 };
 
 type Attempt =
@@ -65,31 +62,20 @@ async function connect(sides: Sides): Promise<Connection> {
 
 export function startWriters(sides: Sides, chance: Chance, ledger: Ledger, outages: Outages): Writers {
   const errors: string[] = [];
-  let isStopped = false;
-  let paused: PromiseWithResolvers<void> | undefined;
-  let idle = 0;
   const mayGoOn = () => {
     if (errors.length > 0) throw new Stopped(`a writer has met an error: ${errors[0]}`);
-    return true;
   };
-
-  const write = async (writer: number): Promise<void> => {
+  const hire = (writer: number, isOff: () => boolean): Writer => {
     const hand = operations(chance.fork(`writer ${writer}`), writer);
     let sql: Connection | undefined;
-    while (!isStopped) {
-      if (paused) {
-        idle++;
-        await paused.promise;
-        idle--;
-        continue;
-      }
+    const write = async () => {
       if (!sql) {
-        const reached = await until<Connection | 'stopped'>(
+        const reached = await until<Connection | 'off'>(
           'the legacy server',
-          () => (isStopped ? 'stopped' : connect(sides)),
+          () => (isOff() ? 'off' : connect(sides)),
           { msMax: serverMsMax },
         );
-        if (reached === 'stopped') break;
+        if (reached === 'off') return;
         sql = reached;
       }
       const operation = hand.next();
@@ -105,34 +91,33 @@ export function startWriters(sides: Sides, chance: Chance, ledger: Ledger, outag
         sql = undefined;
       }
       await delay(thinkMs);
-    }
-    sql?.destroy();
+    };
+    return {
+      async turn() {
+        try {
+          await write();
+          return true;
+        } catch (error) {
+          errors.push(`writer ${writer} has ended: ${String(error)}`);
+          return false;
+        }
+      },
+      close: () => sql?.destroy(),
+    };
   };
-  const running = Array.from({ length: writers }, (_, writer) =>
-    write(writer).catch((error) => {
-      errors.push(`writer ${writer} has ended: ${String(error)}`);
-    }),
-  );
+  const { pause, resume, stop } = startCrew(writers, hire, mayGoOn, moreMsMax);
   return {
     errors,
     more: async (count) => {
       const goal = ledger.acknowledged + count;
-      await until(`${count} acknowledged writes more`, () => mayGoOn() && ledger.acknowledged >= goal, {
-        msMax: moreMsMax,
-      });
+      const isDone = () => {
+        mayGoOn();
+        return ledger.acknowledged >= goal;
+      };
+      await until(`${count} acknowledged writes more`, isDone, { msMax: moreMsMax });
     },
-    pause: async () => {
-      paused ??= Promise.withResolvers();
-      await until('idle writers', () => mayGoOn() && idle === writers, { msMax: moreMsMax });
-    },
-    resume: () => {
-      paused?.resolve();
-      paused = undefined;
-    },
-    stop: async () => {
-      isStopped = true;
-      paused?.resolve();
-      await Promise.all(running);
-    },
+    pause,
+    resume,
+    stop,
   };
 }

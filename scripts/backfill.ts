@@ -1,25 +1,19 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { Capability } from '../capability/capability.ts';
 import { type CapabilityRow, change, evidenceInForce, readCapability } from '../capability/control-store.ts';
 import { referencesOf } from '../sync/worker.ts';
 import {
+  actingOptions,
   actorOf,
-  actorOption,
   CommandError,
   capabilityNamed,
   command,
-  commonOptions,
   configOf,
   connectAs,
-  type Output,
-  serverOptions,
+  standingOf,
   withControl,
 } from './command.ts';
-import { obstacle, tablesOf } from './following.ts';
-
-/** `12,345` */
-const number = (value: number) => value.toLocaleString('en-US');
+import { follow, number, tablesOf } from './following.ts';
 
 type TableProgress = {
   readonly table: string;
@@ -59,36 +53,7 @@ async function progressOf(sql: Connection, capability: Capability): Promise<Tabl
   });
 }
 
-const pollMs = 200;
-const workerMsMax = 15_000;
-
-/** Follows the worker until every table is complete. @throws CommandError when nothing can move */
-async function follow(sql: Connection, capability: Capability, output: Output): Promise<TableProgress[]> {
-  const start = performance.now();
-  let rowsAtStart: number | undefined;
-  let obstacleSince: number | undefined;
-  for (;;) {
-    const tables = await progressOf(sql, capability);
-    const done = tables.reduce((sum, each) => sum + each.done, 0);
-    const total = tables.reduce((sum, each) => sum + (each.total ?? each.done), 0);
-    rowsAtStart ??= done;
-    const isComplete = tables.every(({ state }) => state === 'complete');
-    const rate = (done - rowsAtStart) / Math.max(0.001, (performance.now() - start) / 1000);
-    const current =
-      tables.find(({ state }) => state === 'running')?.table ?? (isComplete ? 'complete' : 'waiting');
-    if (!output.json)
-      output.progress(
-        `${current}: ${number(done)} of ${number(total)} rows, ${number(Math.round(rate))} rows/s, ${rate > 0 ? Math.ceil(Math.max(0, total - done) / rate) : '?'} s left`,
-        isComplete,
-      );
-    if (isComplete) return tables;
-    const reason = await obstacle(sql, capability);
-    obstacleSince = reason ? (obstacleSince ?? performance.now()) : undefined;
-    if (reason && (reason.startsWith('the stream') || performance.now() - (obstacleSince ?? 0) > workerMsMax))
-      throw new CommandError(reason);
-    await delay(pollMs);
-  }
-}
+const rowsOf = (tables: readonly TableProgress[]) => tables.reduce((sum, each) => sum + each.done, 0);
 
 async function recordEvidence(
   control: Connection,
@@ -98,7 +63,7 @@ async function recordEvidence(
 ): Promise<CapabilityRow> {
   const now = await readCapability(control, name);
   if (!now) throw new CommandError(`${name} has gone from the control store meanwhile: run "banyan install"`);
-  const rows = tables.reduce((sum, each) => sum + each.done, 0);
+  const rows = rowsOf(tables);
   const to = now.phase === 'legacy' ? 'synced' : now.phase;
   await change(control, {
     capability: name,
@@ -123,25 +88,31 @@ greatest key that each table had when it began. With --again everything is read 
 Exit code 1 when rows were refused by a translator: they are in quarantine (banyan quarantine list), and there is no
 evidence until they are mended. Reads need one thing more: "banyan verify", which looks whether all of it is true.`,
   options: {
-    ...commonOptions,
-    ...serverOptions,
-    ...actorOption,
+    ...actingOptions,
     again: { type: 'flag', help: 'Read everything once more, also what is complete.' },
   },
   async run({ values, words, output }) {
-    const config = await configOf(values);
-    const capability = capabilityNamed(config, words);
+    const capability = capabilityNamed(await configOf(values), words);
     const { name } = capability;
     return withControl(values, async (control) => {
-      const before = await readCapability(control, name);
-      if (!before) throw new CommandError(`${name} is not in the control store: run "banyan install"`);
-      if (before.phase === 'owned' || before.phase === 'retired')
-        throw new CommandError(`${name} is in ${before.phase}: the service owns it, and legacy follows`);
+      const { phase } = await standingOf(control, name);
+      if (phase === 'owned' || phase === 'retired')
+        throw new CommandError(`${name} is in ${phase}: the service owns it, and legacy follows`);
       const sql = await connectAs('services', 'banyan_cli', values);
       const start = performance.now();
       try {
         await ask(sql, capability, values.again);
-        const tables = await follow(sql, capability, output);
+        const tables = await follow(sql, capability, output, async () => {
+          const all = await progressOf(sql, capability);
+          return {
+            tables: all,
+            current: all.find(({ state }) => state === 'running')?.table,
+            done: rowsOf(all),
+            total: all.reduce((sum, each) => sum + (each.total ?? each.done), 0),
+            isTotalAbout: false,
+            isComplete: all.every(({ state }) => state === 'complete'),
+          };
+        });
         const seconds = Math.round((performance.now() - start) / 10) / 100;
         const [held] = await sql.query<RowDataPacket[]>(
           'SELECT COUNT(*) AS n FROM banyan.banyan_quarantine WHERE capability IN (?)',
@@ -156,7 +127,7 @@ evidence until they are mended. Reads need one thing more: "banyan verify", whic
         const inForce = await evidenceInForce(control, name, 'backfilled');
         if (isReady && (!inForce || values.again))
           await recordEvidence(control, name, tables, actorOf(values.actor));
-        const rows = tables.reduce((sum, each) => sum + each.done, 0);
+        const rows = rowsOf(tables);
         output.say(
           isReady
             ? `${number(rows)} rows are there, and what is written from now on follows. Next: banyan verify ${name}`

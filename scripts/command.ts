@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import type { ConnectionOptions } from 'mysql2';
 import { type Connection, createConnection } from 'mysql2/promise';
 import type { BanyanConfig, Capability } from '../capability/capability.ts';
-import { controlSchema } from '../capability/control-store.ts';
+import { type CapabilityRow, controlSchema, readCapability } from '../capability/control-store.ts';
 import { loadConfig } from '../capability/load-config.ts';
-import type { Declaration, Values } from '../capability/options.ts';
+import { type Declaration, parseOptions, type Values } from '../capability/options.ts';
 import { readStack, type Stack } from './stack.ts';
 
 /** A failure that is the user's to mend: what happened, to what, and what to do. Exit code 1, or 2 for usage. */
@@ -60,6 +60,9 @@ export const actorOption = {
   actor: { type: 'text', env: 'BANYAN_ACTOR', help: 'Who does it, for the audit; by default USER@HOST.' },
 } as const satisfies Declaration;
 
+/** Of every command that changes something. */
+export const actingOptions = { ...commonOptions, ...serverOptions, ...actorOption } as const;
+
 /** Where the result goes: lines for people, one object for `--json`. */
 export type Output = {
   readonly json: boolean;
@@ -77,16 +80,24 @@ export type Command<D extends Declaration = Declaration> = {
   /** Teaches: what it does, what it needs, what to do next. */
   readonly help: string;
   readonly options: D;
-  /** @returns the object that --json prints, and the exit code when it is not 0 */
-  run(input: {
-    values: Values<D>;
-    words: readonly string[];
-    output: Output;
-  }): Promise<{ result: object; exitCode?: number }>;
+  run(input: { values: Values<D>; words: readonly string[]; output: Output }): Promise<Done>;
+};
+
+/** The object that --json prints, and the exit code when it is not 0. */
+export type Done = { readonly result: object; readonly exitCode?: number };
+
+/** A command as the command line knows it: the types of its options are its own affair. */
+export type Startable = Omit<Command, 'run'> & {
+  /** @param args what follows the command's name; @throws OptionsError */
+  start(args: readonly string[], env: NodeJS.ProcessEnv, output: Output): Promise<Done>;
 };
 
 /** Keeps the option types of a command while it is declared. */
-export const command = <D extends Declaration>(declaration: Command<D>): Command<D> => declaration;
+export const command = <D extends Declaration>(declaration: Command<D>): Command<D> & Startable => ({
+  ...declaration,
+  start: async (args, env, output) =>
+    declaration.run({ ...parseOptions(declaration.options, args, env), output }),
+});
 
 export const actorOf = (given: string | undefined) => given ?? `${userInfo().username}@${hostname()}`;
 
@@ -246,6 +257,13 @@ export async function withControl<T>(values: ServerValues, use: (sql: Connection
   } finally {
     sql.destroy();
   }
+}
+
+/** Where a capability stands. @throws CommandError when it was not installed */
+export async function standingOf(control: Connection, capability: string): Promise<CapabilityRow> {
+  const row = await readCapability(control, capability);
+  if (!row) throw new CommandError(`${capability} is not in the control store: run "banyan install"`);
+  return row;
 }
 
 export const configOf = (values: { config: string }): Promise<BanyanConfig> => loadConfig(values.config);

@@ -1,17 +1,16 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { readFlag } from '../capability/capability.ts';
-import { change, evidenceInForce, readCapability, record } from '../capability/control-store.ts';
+import { change, evidenceInForce, record } from '../capability/control-store.ts';
 import { readFlagFile, rolloutPercent, setReadPercent } from '../capability/flag-file.ts';
 import type { Phase } from '../capability/phase.ts';
 import {
+  actingOptions,
   actorOf,
-  actorOption,
   CommandError,
   capabilityNamed,
   command,
-  commonOptions,
   configOf,
-  serverOptions,
+  standingOf,
   withControl,
 } from './command.ts';
 import { adminOptions, facadeStatus, flagFile, onFacade } from './facade-admin.ts';
@@ -48,9 +47,7 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
   banyan shift reviews --reads 100      everybody
   banyan shift reviews --reads 0        back, at once, from any percentage`,
   options: {
-    ...commonOptions,
-    ...serverOptions,
-    ...actorOption,
+    ...actingOptions,
     ...adminOptions,
     reads: {
       type: 'integer',
@@ -61,8 +58,7 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
     reason: { type: 'text', help: 'Why, for the audit.' },
   },
   async run({ values, words, output }) {
-    const config = await configOf(values);
-    const capability = capabilityNamed(config, words);
+    const capability = capabilityNamed(await configOf(values), words);
     const percent = values.reads;
     if (percent === undefined)
       throw new CommandError('say how many: --reads 0 to --reads 100', { exitCode: 2 });
@@ -78,9 +74,7 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
     const flag = readFlagFile(file).features.find(({ name }) => name === readFlag(capability.name));
     const was = rolloutPercent(flag);
     return withControl(values, async (control) => {
-      const current = await readCapability(control, capability.name);
-      if (!current)
-        throw new CommandError(`${capability.name} is not in the control store: run "banyan install"`);
+      const current = await standingOf(control, capability.name);
       if (current.phase === 'owned' || current.phase === 'retired')
         throw new CommandError(
           `${capability.name} is in ${current.phase}: the service owns it, and its reads are not for a percentage`,

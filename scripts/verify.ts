@@ -1,92 +1,58 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import type { Capability } from '../capability/capability.ts';
 import { change, evidenceInForce, readCapability } from '../capability/control-store.ts';
 import {
   type AskedTable,
   askFor,
   type Counts,
-  type Example,
-  emptyResult,
   forgetValues,
   readTableStates,
   type TableState,
 } from '../sync/verify-store.ts';
 import { referencesOf } from '../sync/worker.ts';
 import {
+  actingOptions,
   actorOf,
-  actorOption,
   CommandError,
   capabilityNamed,
   command,
-  commonOptions,
   configOf,
   connectAs,
-  type Output,
   type ServerValues,
-  serverOptions,
+  standingOf,
   withControl,
 } from './command.ts';
-import { obstacle, tablesOf } from './following.ts';
-
-/** `12,345` */
-const number = (value: number) => value.toLocaleString('en-US');
-
-const pollMs = 200;
-const workerMsMax = 15_000;
+import { follow, number, type Progress, tablesOf } from './following.ts';
+import { conclusion, countsOf, type Recorded, sayTable, sum, tableJson } from './verify-report.ts';
 
 const isOver = ({ state }: TableState) => state === 'complete';
-const sum = (states: readonly TableState[], of: (state: TableState) => number) =>
-  states.reduce((total, each) => total + of(each), 0);
 
-function lineOf(states: readonly TableState[], seconds: number, rowsAtStart: number): string {
-  const done = sum(states, ({ rowsDone }) => rowsDone);
-  const total = sum(states, (each) => Math.max(each.rowsDone, isOver(each) ? 0 : (each.rowsTotal ?? 0)));
-  const rate = (done - rowsAtStart) / Math.max(0.001, seconds);
-  const current = states.find(({ state }) => state === 'running')?.table;
-  const left = rate > 0 ? Math.ceil(Math.max(0, total - done) / rate) : '?';
-  return `${current ?? (states.every(isOver) ? 'complete' : 'waiting')}: ${number(done)} of about ${number(total)} rows, ${number(Math.round(rate))} rows/s, ${left} s left`;
-}
+type Asked = { readonly run: string; readonly tables: readonly AskedTable[] };
 
-/** Follows the worker until every table is complete. @throws CommandError when nothing can move */
-async function follow(
+async function progressOf(
   sql: Connection,
-  capability: Capability,
-  tables: readonly AskedTable[],
-  run: string,
-  output: Output,
-): Promise<TableState[]> {
-  const start = performance.now();
-  let rowsAtStart: number | undefined;
-  let obstacleSince: number | undefined;
-  for (;;) {
-    const states = await readTableStates(sql, tables);
-    if (states.some((each) => each.run !== run))
-      throw new CommandError(
-        `somebody else has asked for another verification of ${capability.name} meanwhile: run this again to follow it`,
-      );
-    rowsAtStart ??= sum(states, ({ rowsDone }) => rowsDone);
-    const isComplete = states.every(isOver);
-    if (!output.json)
-      output.progress(lineOf(states, (performance.now() - start) / 1000, rowsAtStart), isComplete);
-    if (isComplete) return states;
-    const reason = await obstacle(sql, capability);
-    obstacleSince = reason ? (obstacleSince ?? performance.now()) : undefined;
-    if (reason && (reason.startsWith('the stream') || performance.now() - (obstacleSince ?? 0) > workerMsMax))
-      throw new CommandError(reason);
-    await delay(pollMs);
-  }
+  name: string,
+  { run, tables }: Asked,
+): Promise<Progress<TableState>> {
+  const states = await readTableStates(sql, tables);
+  if (states.some((each) => each.run !== run))
+    throw new CommandError(
+      `somebody else has asked for another verification of ${name} meanwhile: run this again to follow it`,
+    );
+  return {
+    tables: states,
+    current: states.find(({ state }) => state === 'running')?.table,
+    done: sum(states, ({ rowsDone }) => rowsDone),
+    total: sum(states, (each) => Math.max(each.rowsDone, isOver(each) ? 0 : (each.rowsTotal ?? 0))),
+    isTotalAbout: true,
+    isComplete: states.every(isOver),
+  };
 }
 
 type Wanted = { readonly repair: boolean; readonly withValues: boolean };
 
 /** Joins what is under way, or asks anew. @returns the run to follow, and its tables */
-async function askOrJoin(
-  sql: Connection,
-  tables: readonly AskedTable[],
-  wanted: Wanted,
-): Promise<{ run: string; tables: readonly AskedTable[] }> {
+async function askOrJoin(sql: Connection, tables: readonly AskedTable[], wanted: Wanted): Promise<Asked> {
   const underway = (await readTableStates(sql, tables)).filter((each) => !isOver(each));
   const [first] = underway;
   if (first && first.repair === wanted.repair) {
@@ -99,71 +65,13 @@ async function askOrJoin(
   return { run, tables };
 }
 
-const classes = [
-  'missing',
-  'extra',
-  'different',
-  'roundTrip',
-  'quarantined',
-  'unproven',
-  'repaired',
-] as const;
-
-function countsOf(states: readonly TableState[]): Counts {
-  const of = (name: keyof Counts) => sum(states, ({ result }) => result?.[name] ?? 0);
-  return {
-    missing: of('missing'),
-    extra: of('extra'),
-    different: of('different'),
-    roundTrip: of('roundTrip'),
-    quarantined: of('quarantined'),
-    unproven: of('unproven'),
-    repaired: of('repaired'),
-  };
-}
-
-const words: Readonly<Record<(typeof classes)[number], string>> = {
-  missing: 'missing on the target',
-  extra: 'only on the target',
-  different: 'different',
-  roundTrip: 'not the same after there and back',
-  quarantined: 'in quarantine',
-  unproven: 'not proven: they changed at every look',
-  repaired: 'mended',
-};
-
-const described = (counts: Counts): string =>
-  classes
-    .filter((name) => counts[name] > 0)
-    .map((name) => `${number(counts[name])} ${words[name]}`)
-    .join(', ');
-
-const exampleLine = ({ class: kind, table, key, columns, reason, values }: Example): string =>
-  `  ${kind} ${table} ${JSON.stringify(key)}${columns.length > 0 ? `: ${columns.join(', ')}` : ''}${reason ? ` ${reason}` : ''}${values ? ` expected ${JSON.stringify(values.expected)}, is ${JSON.stringify(values.actual)}` : ''}`;
-
-function sayTable({ table, rowsDone, result = emptyResult() }: TableState, output: Output): void {
-  const how = result.method === 'checksum' ? `by sums, ${number(result.readRows)} read` : 'row by row';
-  output.say(
-    `${table}: ${number(rowsDone)} rows ${how}${result.error ? `, NOT VERIFIED: ${result.error}` : ''}${described(result) ? `, ${described(result)}` : ', no difference'}`,
-  );
-  for (const example of result.examples) output.say(exampleLine(example));
-}
-
-const tableJson = ({ table, source, rowsDone, result = emptyResult() }: TableState) => ({
-  table,
-  owner: source,
-  rows: rowsDone,
-  ...result,
-  error: result.error ?? null,
-});
-
 /** Evidence comes with a verification of everything, and goes with any difference. @returns what became of it */
 async function recordOutcome(
   values: ServerValues,
   name: string,
   actor: string,
   outcome: { isClean: boolean; isWhole: boolean; counts: Counts; facts: object },
-): Promise<'recorded' | 'withdrawn' | 'unchanged'> {
+): Promise<Recorded> {
   const { isClean, isWhole, counts, facts } = outcome;
   return withControl(values, async (control) => {
     const now = await readCapability(control, name);
@@ -211,9 +119,7 @@ needs; a difference withdraws it.
   banyan verify reviews --repair --execute   the worker mends it from the owner, and it is verified again
 Exit code 1 when something differs, is in quarantine, or is not proven. docs/verification.md says what it cannot see.`,
   options: {
-    ...commonOptions,
-    ...serverOptions,
-    ...actorOption,
+    ...actingOptions,
     table: { type: 'text', help: 'One legacy table only; there is no evidence then.' },
     repair: { type: 'flag', help: 'Say what would be mended; with --execute, mend it.' },
     execute: {
@@ -226,8 +132,7 @@ Exit code 1 when something differs, is in quarantine, or is not proven. docs/ver
     },
   },
   async run({ values, words: given, output }) {
-    const config = await configOf(values);
-    const capability = capabilityNamed(config, given);
+    const capability = capabilityNamed(await configOf(values), given);
     const { name } = capability;
     if (values.execute && !values.repair)
       throw new CommandError('--execute belongs to --repair', { exitCode: 2 });
@@ -241,13 +146,10 @@ Exit code 1 when something differs, is in quarantine, or is not proven. docs/ver
     const sql = await connectAs('services', 'banyan_cli', values);
     const start = performance.now();
     try {
-      await withControl(values, async (control) => {
-        if (!(await readCapability(control, name)))
-          throw new CommandError(`${name} is not in the control store: run "banyan install"`);
-      });
+      await withControl(values, (control) => standingOf(control, name));
       const once = async (repair: boolean) => {
         const joined = await askOrJoin(sql, asked, { repair, withValues: values.values });
-        return follow(sql, capability, joined.tables, joined.run, output);
+        return follow(sql, capability, output, () => progressOf(sql, name, joined));
       };
       const isMending = values.repair && values.execute;
       let states = await once(isMending);
@@ -305,28 +207,3 @@ Exit code 1 when something differs, is in quarantine, or is not proven. docs/ver
     }
   },
 });
-
-function conclusion(
-  name: string,
-  of: {
-    isClean: boolean;
-    isWhole: boolean;
-    rows: number;
-    counts: Counts;
-    evidence: 'recorded' | 'withdrawn' | 'unchanged';
-    wouldRepair: boolean;
-  },
-): string {
-  const { isClean, isWhole, rows, counts, evidence, wouldRepair } = of;
-  if (isClean)
-    return isWhole
-      ? `${number(rows)} rows, no difference: recorded. Next: banyan shift ${name} --reads 1`
-      : `${number(rows)} rows, no difference. Evidence is a verification of all tables: banyan verify ${name}`;
-  const mendable = counts.missing + counts.extra + counts.different;
-  const todo = wouldRepair
-    ? `--execute would write ${number(counts.missing + counts.different)} rows anew from the owner and delete ${number(counts.extra)}`
-    : mendable > 0
-      ? `banyan verify ${name} --repair says what would be mended`
-      : 'docs/verification.md says what to do about each';
-  return `the two sides are not the same${evidence === 'withdrawn' ? ', and reads go back to legacy: the evidence is withdrawn' : ''}. ${todo}`;
-}

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
+import { hostname } from 'node:os';
 import type { ConnectionOptions } from 'mysql2';
 import pino from 'pino';
 import type { Side } from '../capability/capability.ts';
+import { record } from '../capability/control-store.ts';
 import { heard } from '../sync/silence.ts';
 import { readSession } from '../sync/source-columns.ts';
 import { acknowledgeStop } from '../sync/stops.ts';
@@ -9,16 +11,14 @@ import { referencesOf, startWorker } from '../sync/worker.ts';
 import { serveWorker } from '../sync/worker-http.ts';
 import {
   accountUrl,
+  actingOptions,
   actorOf,
-  actorOption,
   CommandError,
   capabilityNamed,
   command,
-  commonOptions,
   configOf,
   connectAs,
   connectionOptions,
-  serverOptions,
 } from './command.ts';
 
 const serverOf = (side: Side) => (side === 'legacy' ? 'legacy' : 'services');
@@ -35,9 +35,7 @@ captured table, a row the target refuses, …) stops exactly there and says what
 lets the running worker go on: past a DDL statement, or again at what was mended.
 When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /api/status are there.`,
   options: {
-    ...commonOptions,
-    ...serverOptions,
-    ...actorOption,
+    ...actingOptions,
     acknowledge: { type: 'text', help: 'A capability whose stopped streams may go on; starts no worker.' },
     port: {
       type: 'port',
@@ -136,6 +134,14 @@ When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /a
       quarantineDays: values.quarantineDays,
       lagMsMax: values.lagMsMax,
       threadsRunningMax: values.threadsRunningMax,
+      audit: async (capability, action, detail) => {
+        const control = await connectAs('control', 'banyan_apply', values);
+        try {
+          await record(control, capability, { actor: `worker@${hostname()}`, action, detail });
+        } finally {
+          control.destroy();
+        }
+      },
     });
     const http = await serveWorker(worker, values.host, values.port).catch((error: Error) => {
       throw new CommandError(

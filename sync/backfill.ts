@@ -9,12 +9,14 @@ import type { Row } from '../acl/translator.ts';
 import { imagesOf, type RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import type { FrameKey } from './frame.ts';
+import { literal, quoteName } from './literal.ts';
 import type { TableMapping } from './mapping.ts';
 import { imageRow, imageText, type Quarantine } from './quarantine.ts';
 import { NewRows } from './rows-to-changes.ts';
 import { afterKey, sameKeys, upToKey } from './same-keys.ts';
 import { readSourceColumns, type SourceColumn, selected } from './source-columns.ts';
-import { literal, quoteName, type Statement, StatementBuilder, type WriteRules } from './statements.ts';
+import { StatementBuilder } from './statement-builder.ts';
+import type { Statement, WriteRules } from './statements.ts';
 import type { Companion } from './stream.ts';
 import { type ThrottleOptions, throttle } from './throttle.ts';
 

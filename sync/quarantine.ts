@@ -4,7 +4,8 @@ import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { TranslationError } from '../acl/translation-error.ts';
 import type { Row } from '../acl/translator.ts';
 import type { FrameKey } from './frame.ts';
-import { literal, type Statement } from './statements.ts';
+import { literal } from './literal.ts';
+import type { Statement } from './statements.ts';
 
 const keyBytesMax = 512;
 

@@ -6,9 +6,10 @@ import type { Row, TranslatedKey } from '../acl/translator.ts';
 import type { RowImage, RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import { SyncError } from './errors.ts';
+import { literal } from './literal.ts';
 import type { Field, TableMapping, TargetTable } from './mapping.ts';
 import { type Quarantine, rowKey } from './quarantine.ts';
-import { type FieldAt, literal, type StatementBuilder } from './statements.ts';
+import type { FieldAt, StatementBuilder } from './statement-builder.ts';
 
 /** Where a translation finds its columns in an image. */
 type Reader = (image: RowImage) => Row;

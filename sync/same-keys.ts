@@ -2,8 +2,8 @@
 // the column's own collation ('a' and 'A', trailing spaces); what has one notation only is compared as it is.
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { Row } from '../acl/translator.ts';
+import { literal } from './literal.ts';
 import { compared, type SourceColumn } from './source-columns.ts';
-import { literal } from './statements.ts';
 
 /** Keys that have passed, compared in one statement. */
 const passedMax = 1_000;

@@ -4,6 +4,8 @@ import { Socket } from 'node:net';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 
 const askAfterMs = 2_000;
+/** Whoever asks may be given no answer, too. */
+const toldMsMax = 3_000;
 
 /** Ends it on our side at once: the driver's own way only says goodbye, and waits for the server to answer. */
 function cutOff(sql: Connection, why: string): void {
@@ -18,10 +20,11 @@ function cutOff(sql: Connection, why: string): void {
 async function isAtWork(session: number, connect: () => Promise<Connection>): Promise<boolean> {
   const other = await connect();
   try {
-    const [rows] = await other.query<RowDataPacket[]>(
-      "SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = ? AND COMMAND <> 'Sleep'",
-      [session],
-    );
+    const [rows] = await other.query<RowDataPacket[]>({
+      sql: "SELECT 1 FROM information_schema.PROCESSLIST WHERE ID = ? AND COMMAND <> 'Sleep'",
+      values: [session],
+      timeout: toldMsMax,
+    });
     return rows.length > 0;
   } finally {
     cutOff(other, 'it is not needed any more');

@@ -2,7 +2,7 @@
 // the stream has it, and compared in the server's own order.
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { Value } from '../acl/domain.ts';
-import { literal, numberLiteral, quoteName } from './statements.ts';
+import { literal, numberLiteral, quoteName } from './literal.ts';
 
 export type SourceColumn = {
   readonly name: string;

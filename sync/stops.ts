@@ -2,8 +2,9 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { SyncError, SyncErrorCode } from './errors.ts';
 import type { FrameKey } from './frame.ts';
+import { literal } from './literal.ts';
 import { comparePositions, type Position, parsePosition } from './position.ts';
-import { literal, type Statement } from './statements.ts';
+import type { Statement } from './statements.ts';
 
 export type Stop = {
   readonly code: string;

@@ -1,6 +1,7 @@
 // Writes seen on the side that is not owner: counted by kind and table, written with the next position.
 import type { FrameKey } from './frame.ts';
-import { literal, type Statement } from './statements.ts';
+import { literal } from './literal.ts';
+import type { Statement } from './statements.ts';
 
 export class Tripwires {
   readonly #stream: FrameKey;

@@ -3,9 +3,9 @@
 import type { Connection } from 'mysql2/promise';
 import type { Value } from '../acl/domain.ts';
 import type { Row } from '../acl/translator.ts';
+import { literal } from './literal.ts';
 import { sameKeys } from './same-keys.ts';
 import type { SourceColumn } from './source-columns.ts';
-import { literal } from './statements.ts';
 
 const timed = /^(datetime|timestamp|time)$/;
 const bytes = /(binary|blob)$/;

@@ -8,9 +8,9 @@ import type { SqlColumn } from '../acl/sql-form.ts';
 import { legacyField, modelField, rowHash, sameField } from '../acl/sql-row.ts';
 import type { ColumnDeclaration, Row, RowTranslator, TargetDeclaration } from '../acl/translator.ts';
 import type { Side } from '../capability/capability.ts';
+import { literal, quoteName } from './literal.ts';
 import { mappingsFrom, type TableMapping, type TargetTable } from './mapping.ts';
 import { readSourceColumns, type SourceColumn } from './source-columns.ts';
-import { literal, quoteName } from './statements.ts';
 
 /** A table as one reads it. */
 export type SideTable = {

@@ -2,9 +2,9 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { hashOfRows } from '../acl/sql-row.ts';
 import type { Row } from '../acl/translator.ts';
+import { literal, numberLiteral, quoteName } from './literal.ts';
 import { afterKey, upToKey } from './same-keys.ts';
 import { compared, type SourceColumn, selected } from './source-columns.ts';
-import { literal, numberLiteral, quoteName } from './statements.ts';
 import { rowsOfKeys } from './verify-compare.ts';
 import type { SideTable } from './verify-plan.ts';
 

@@ -3,7 +3,8 @@
 import { TranslationError } from '../acl/translation-error.ts';
 import type { Row } from '../acl/translator.ts';
 import { sameKeys } from './same-keys.ts';
-import { type Statement, StatementBuilder, type WriteRules } from './statements.ts';
+import { StatementBuilder } from './statement-builder.ts';
+import type { Statement, WriteRules } from './statements.ts';
 import type { Part } from './verify-plan.ts';
 import { keyOf, rowsByKey } from './verify-read.ts';
 import type { Difference, Looking } from './verify-suspects.ts';

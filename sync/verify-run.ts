@@ -4,6 +4,7 @@ import { throttle } from './throttle.ts';
 import type { VerifierOptions } from './verify.ts';
 import type { Part } from './verify-plan.ts';
 import { mend } from './verify-repair.ts';
+import { type Found, RowCheck, type Sizes } from './verify-rows.ts';
 import {
   type Example,
   type Job,
@@ -13,14 +14,16 @@ import {
   shown,
   type TableResult,
 } from './verify-store.ts';
+import { SumCheck } from './verify-sums.ts';
 import { type Difference, type Suspect, settle } from './verify-suspects.ts';
-import { type Found, type Sizes, TableCheck } from './verify-table.ts';
 
 const examplesMax = 20;
 /** Rows in doubt; more are settled first. */
 const suspectsMax = 500;
 const doubtMsMax = 2_000;
 const saveMs = 1_000;
+
+type Checks = { readonly byRow: RowCheck; readonly bySums: SumCheck };
 
 export class TableRun {
   readonly #options: VerifierOptions;
@@ -61,7 +64,10 @@ export class TableRun {
     for (const [at, part] of this.#parts.entries()) {
       if (at < progress.part) continue;
       const from = at === progress.part ? progress : { part: at, pass: undefined, after: undefined };
-      const check = new TableCheck(part, this.#options.looking.connections, this.#sizesOf(at));
+      const { connections } = this.#options.looking;
+      const sizes = this.#sizesOf(at);
+      const byRow = new RowCheck(part, connections, sizes);
+      const check = { byRow, bySums: new SumCheck(part, connections, sizes, byRow) };
       const passes: readonly Pass[] = part.hash ? ['sums'] : ['there', 'back'];
       for (const pass of passes) {
         if (passes.indexOf(pass) < passes.indexOf(from.pass ?? pass)) continue;
@@ -92,7 +98,13 @@ export class TableRun {
     return this.#sizes[part] ?? { rowsMax: 1, sumRowsMax: 1 };
   }
 
-  async #pass(check: TableCheck, part: Part, at: number, pass: Pass, from: Row | undefined): Promise<void> {
+  async #pass(
+    { byRow, bySums }: Checks,
+    part: Part,
+    at: number,
+    pass: Pass,
+    from: Row | undefined,
+  ): Promise<void> {
     const { looking, throttle: rules } = this.#options;
     let startedAt = performance.now();
     const chunkDone = async (after: Row | undefined) => {
@@ -107,8 +119,8 @@ export class TableRun {
     };
     if (pass === 'sums' && part.hash) {
       for (let after = from; !this.#isOver; ) {
-        const range = await check.rangeAfter(after);
-        for await (const found of check.bySums(part.hash, range)) {
+        const range = await bySums.rangeAfter(after);
+        for await (const found of bySums.compare(part.hash, range)) {
           await this.#take(found);
           if (this.#isOver) return;
         }
@@ -119,7 +131,7 @@ export class TableRun {
       return;
     }
     const rest = { after: from, upTo: undefined };
-    for await (const found of pass === 'there' ? check.there(rest) : check.back(rest)) {
+    for await (const found of pass === 'there' ? byRow.there(rest) : byRow.back(rest)) {
       await this.#take(found);
       await chunkDone(found.last);
       if (this.#isOver) return;

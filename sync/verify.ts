@@ -9,10 +9,10 @@ import { type FrameKey, isDisconnected } from './frame.ts';
 import type { WriteRules } from './statements.ts';
 import type { ThrottleOptions } from './throttle.ts';
 import { planParts, type SideSchema } from './verify-plan.ts';
+import type { Sizes } from './verify-rows.ts';
 import { TableRun } from './verify-run.ts';
 import { beginJob, emptyResult, type Job, nextJob, saveJob } from './verify-store.ts';
 import type { Looking } from './verify-suspects.ts';
-import type { Sizes } from './verify-table.ts';
 
 export type VerifierOptions = {
   readonly key: FrameKey;

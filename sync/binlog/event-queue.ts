@@ -24,8 +24,11 @@ export type Dump = EventSource & {
 
 const cutAt = 256;
 
+/** What a queue needs of its connection. */
+export type Faucet = Pick<Connection, 'pause' | 'resume'>;
+
 export class EventQueue implements Dump {
-  readonly #connection: Connection;
+  readonly #connection: Faucet;
   readonly #bytesMax: number;
   #events: Buffer[] = [];
   #next = 0;
@@ -34,7 +37,7 @@ export class EventQueue implements Dump {
   #paused = false;
   queuedBytes = 0;
 
-  constructor(connection: Connection, bytesMax: number) {
+  constructor(connection: Faucet, bytesMax: number) {
     this.#connection = connection;
     this.#bytesMax = bytesMax;
   }

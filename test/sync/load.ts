@@ -1,5 +1,6 @@
 // A mixed load on the side that owns: what applications do to tables, by several writers at once, by a seed.
 import type { Connection } from 'mysql2/promise';
+import { type Crew, startCrew, type Writer } from './crew.ts';
 import type { Pair, Side } from './pair.ts';
 import type { Chance } from './seed.ts';
 import { Stopped, until } from './until.ts';
@@ -105,15 +106,12 @@ function operation({ below, pick }: Chance, writer: number): string[] {
   return pick(kinds)();
 }
 
-export type Load = {
+export type Load = Pick<Crew, 'pause' | 'stop'> & {
   /** Transactions so far, of all writers. */
   done(): number;
   /** Resolves once there are so many more. */
   more(transactions: number): Promise<void>;
-  /** Resolves when every writer has ended its transaction; the next begin after `resume`. */
-  pause(): Promise<void>;
   resume(side: Side): void;
-  stop(): Promise<void>;
 };
 
 const passing: ReadonlySet<string> = new Set([
@@ -128,77 +126,66 @@ const codeOf = (error: unknown) =>
 /** Writers on the legacy side first. */
 export function startLoad(pair: Pair, chance: Chance, writers: number): Load {
   let side: Side = 'legacy';
-  let isStopped = false;
   let done = 0;
-  let paused: PromiseWithResolvers<void> | undefined;
-  let idle = 0;
   const failures: unknown[] = [];
-  const write = async (writer: number) => {
+  const mayGoOn = () => {
+    if (failures.length > 0) throw new Stopped('a writer has failed', { cause: failures[0] });
+  };
+  const hire = (writer: number, isOff: () => boolean): Writer => {
     const own = chance.fork(`writer ${writer}`);
     let sql: Connection | undefined;
     let isOn = side;
-    while (!isStopped) {
-      if (paused) {
-        idle++;
-        await paused.promise;
-        idle--;
-        continue;
-      }
-      try {
-        if (isOn !== side) sql?.destroy();
-        if (!sql || isOn !== side) {
-          isOn = side;
-          sql = await pair.connect(side);
+    return {
+      async turn() {
+        try {
+          if (isOn !== side) sql?.destroy();
+          if (!sql || isOn !== side) {
+            isOn = side;
+            sql = await pair.connect(side);
+          }
+          for (const statement of operation(own, writer)) await sql.query(statement);
+          done++;
+          // An application thinks, too: the load is a mix, not a race with the stream.
+          await sql.query('DO SLEEP(0.004)');
+        } catch (error) {
+          const code = codeOf(error);
+          if (passing.has(code)) await sql?.query('ROLLBACK').catch(() => undefined);
+          else if (code.startsWith('ER_') && !/SHUTDOWN|KILLED|INTERRUPTED|CONNECTION/.test(code)) {
+            failures.push(error);
+            return false;
+          } else {
+            // The server is gone: its transaction, too.
+            sql?.destroy();
+            sql = undefined;
+            await until('the server', async () => {
+              if (isOff()) return true;
+              await (await pair.connect(side)).end();
+              return true;
+            });
+          }
         }
-        for (const statement of operation(own, writer)) await sql.query(statement);
-        done++;
-        // An application thinks, too: the load is a mix, not a race with the stream.
-        await sql.query('DO SLEEP(0.004)');
-      } catch (error) {
-        if (passing.has(codeOf(error))) await sql?.query('ROLLBACK').catch(() => undefined);
-        else if (
-          codeOf(error).startsWith('ER_') &&
-          !/SHUTDOWN|KILLED|INTERRUPTED|CONNECTION/.test(codeOf(error))
-        ) {
-          failures.push(error);
-          return;
-        } else {
-          // The server is gone: its transaction, too.
-          sql?.destroy();
-          sql = undefined;
-          await until('the server', async () => {
-            if (isStopped || paused) return true;
-            await (await pair.connect(side)).end();
-            return true;
-          });
-        }
-      }
-    }
-    sql?.destroy();
+        return true;
+      },
+      close: () => sql?.destroy(),
+    };
   };
-  const running = Array.from({ length: writers }, (_, writer) => write(writer));
+  const crew = startCrew(writers, hire, mayGoOn);
   return {
     done: () => done,
     more: async (transactions) => {
       const goal = done + transactions;
       await until(`${transactions} transactions more`, () => {
-        if (failures.length > 0) throw new Stopped('a writer has failed', { cause: failures[0] });
+        mayGoOn();
         return done >= goal;
       });
     },
-    pause: async () => {
-      paused ??= Promise.withResolvers();
-      await until('idle writers', () => idle === writers);
-    },
+    pause: crew.pause,
     resume: (on) => {
       side = on;
-      paused?.resolve();
-      paused = undefined;
+      crew.resume();
     },
     stop: async () => {
-      isStopped = true;
-      paused?.resolve();
-      await Promise.all(running);
+      await crew.stop();
       if (failures.length > 0) throw failures[0];
     },
   };

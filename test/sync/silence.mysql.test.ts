@@ -1,0 +1,23 @@
+import { createConnection } from 'mysql2/promise';
+import { expect, test } from 'vitest';
+import { heard } from '../../sync/silence.ts';
+import { startRelay } from '../relay.ts';
+
+const url = process.env.BANYAN_TEST_LEGACY_SERVER ?? '';
+
+test('a lost answer is found out, also when whoever asks after it gets none', {
+  timeout: 30_000,
+}, async () => {
+  await using relay = await startRelay(Number(new URL(url).port));
+  const through = new URL(url);
+  through.port = String(relay.port);
+  const deaf = async () => {
+    const sql = await createConnection(through.href);
+    sql.on('error', () => undefined);
+    relay.halfClose();
+    return sql;
+  };
+  let asked = 0;
+  const sql = heard(await deaf(), () => (asked++ === 0 ? deaf() : createConnection(url)));
+  await expect(sql.query('SELECT 1')).rejects.toThrow('Connection lost');
+});
