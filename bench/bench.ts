@@ -2,7 +2,9 @@
 import { type Declaration, OptionsError, parseOptions } from '../capability/options.ts';
 import { benchBackfill } from './backfill.ts';
 import { benchDecode } from './decode.ts';
+import { benchFence } from './fence.ts';
 import { type Measured, print } from './measure.ts';
+import { benchPause } from './pause.ts';
 import { benchStream } from './stream.ts';
 import { benchVerify } from './verify.ts';
 
@@ -20,6 +22,8 @@ const options = {
 const suites: Readonly<Record<string, (size: number) => Promise<Measured[]>>> = {
   backfill: benchBackfill,
   decode: benchDecode,
+  fence: benchFence,
+  pause: benchPause,
   stream: benchStream,
   verify: benchVerify,
 };

@@ -2,6 +2,7 @@
 import type { HttpReadTranslator, HttpWriteTranslator, LegacyManner } from '../acl/http.ts';
 import type { IdentityDeclaration } from '../acl/identity.ts';
 import type { RowTranslator } from '../acl/translator.ts';
+import type { GateLimits } from './gates.ts';
 
 export type Side = 'legacy' | 'service';
 
@@ -75,6 +76,8 @@ export type Capability = {
   };
   /** Database users that write its tables because they are the application's own: any other is a gate. */
   readonly writers?: Readonly<Record<Side, readonly string[]>>;
+  /** Where the usual limits of the gates are not this capability's. */
+  readonly gates?: Partial<GateLimits>;
 };
 
 export type BanyanConfig = {

@@ -188,8 +188,9 @@ export async function change(
   await sql.beginTransaction();
   try {
     const [moved] = await sql.execute<ResultSetHeader>(
-      'UPDATE capability SET phase = ?, version = version + 1, changed_at = CURRENT_TIMESTAMP(6) WHERE name = ? AND phase = ? AND version = ?',
-      [to, capability, from.phase, from.version],
+      // How long it has been in a phase is what a gate asks: evidence alone does not begin it anew.
+      'UPDATE capability SET changed_at = IF(phase = ?, changed_at, CURRENT_TIMESTAMP(6)), phase = ?, version = version + 1 WHERE name = ? AND phase = ? AND version = ?',
+      [to, to, capability, from.phase, from.version],
     );
     if (moved.affectedRows !== 1)
       throw new ControlStoreError(

@@ -246,27 +246,52 @@ function watchBlocker(observer: Connection, thread: number) {
   return { found: () => blocker, stop: () => clearTimeout(timer) };
 }
 
+/** Who waits for what, and who has it; the oldest first. `w.of_table`: the table whose row it is. */
 const blockerSql = {
   mariadb: `SELECT b.trx_mysql_thread_id AS thread, CONCAT(p.USER, '@', p.HOST) AS user,
-      TIMESTAMPDIFF(SECOND, b.trx_started, SYSDATE()) AS seconds
+      TIMESTAMPDIFF(SECOND, b.trx_started, SYSDATE()) AS seconds, l.lock_table AS of_table
     FROM information_schema.INNODB_TRX r
     JOIN information_schema.INNODB_LOCK_WAITS w ON w.requesting_trx_id = r.trx_id
     JOIN information_schema.INNODB_TRX b ON b.trx_id = w.blocking_trx_id
+    LEFT JOIN information_schema.INNODB_LOCKS l ON l.lock_id = w.requested_lock_id
     LEFT JOIN information_schema.PROCESSLIST p ON p.ID = b.trx_mysql_thread_id
-    WHERE r.trx_mysql_thread_id = ? ORDER BY b.trx_started LIMIT 1`,
-  mysql: `SELECT w.blocking_pid AS thread, CONCAT(p.USER, '@', p.HOST) AS user,
-      TIMESTAMPDIFF(SECOND, w.blocking_trx_started, SYSDATE()) AS seconds
-    FROM sys.innodb_lock_waits w LEFT JOIN information_schema.PROCESSLIST p ON p.ID = w.blocking_pid
-    WHERE w.waiting_pid = ? ORDER BY w.blocking_trx_started LIMIT 1`,
+    WHERE r.trx_mysql_thread_id = ? ORDER BY b.trx_started`,
+  mysql: `SELECT b.trx_mysql_thread_id AS thread, CONCAT(p.USER, '@', p.HOST) AS user,
+      TIMESTAMPDIFF(SECOND, b.trx_started, SYSDATE()) AS seconds, CONCAT(l.OBJECT_SCHEMA, '.', l.OBJECT_NAME) AS of_table
+    FROM information_schema.INNODB_TRX r
+    JOIN performance_schema.data_lock_waits w ON w.REQUESTING_ENGINE_TRANSACTION_ID = r.trx_id
+    JOIN information_schema.INNODB_TRX b ON b.trx_id = w.BLOCKING_ENGINE_TRANSACTION_ID
+    JOIN performance_schema.data_locks l ON l.ENGINE_LOCK_ID = w.REQUESTING_ENGINE_LOCK_ID
+    LEFT JOIN information_schema.PROCESSLIST p ON p.ID = b.trx_mysql_thread_id
+    WHERE r.trx_mysql_thread_id = ? ORDER BY b.trx_started`,
 };
+
+type Wait = Blocker & { readonly table: string };
+
+async function waitsOf(observer: Connection, thread: number): Promise<Wait[]> {
+  const [server] = await select(observer, 'SELECT VERSION() AS version', []);
+  const kind = /mariadb/i.test(String(server?.version)) ? 'mariadb' : 'mysql';
+  const rows = await select(observer, blockerSql[kind], [thread]);
+  return rows.map((row) => ({
+    thread: Number(row.thread),
+    user: String(row.user),
+    seconds: Number(row.seconds),
+    table: String(row.of_table).replaceAll('`', ''),
+  }));
+}
 
 /**
  * To be asked a few times a second at most: InnoDB shows locks as they were until nobody has looked for 0.1 s.
  * @returns undefined when the thread waits for no row lock
  */
 export async function blockerOf(observer: Connection, thread: number): Promise<Blocker | undefined> {
-  const [server] = await select(observer, 'SELECT VERSION() AS version', []);
-  const kind = /mariadb/i.test(String(server?.version)) ? 'mariadb' : 'mysql';
-  const [row] = await select(observer, blockerSql[kind], [thread]);
-  return row && { thread: Number(row.thread), user: String(row.user), seconds: Number(row.seconds) };
+  const [first] = await waitsOf(observer, thread);
+  return first && { thread: first.thread, user: first.user, seconds: first.seconds };
+}
+
+/** Every session that has the fence row for which this thread waits; none when it waits for another row. */
+export async function fenceBlockers(observer: Connection, thread: number): Promise<Blocker[]> {
+  const waits = await waitsOf(observer, thread);
+  const fence = waits.filter(({ table }) => table === 'banyan.banyan_fence');
+  return [...new Map(fence.map((each) => [each.thread, each])).values()];
 }

@@ -3,31 +3,46 @@
 import { ControlStoreError } from '../capability/control-store.ts';
 import { FlagFileError } from '../capability/flag-file.ts';
 import { ConfigError } from '../capability/load-config.ts';
-import { describeOptions, OptionsError, parseOptions } from '../capability/options.ts';
+import { describeOptions, OptionsError } from '../capability/options.ts';
 import { SyncError } from '../sync/errors.ts';
+import { advanceCommand } from './advance.ts';
 import { auditCommand } from './audit.ts';
 import { backfillCommand } from './backfill.ts';
-import { type Command, CommandError, type Output } from './command.ts';
+import { CommandError, type Output, type Startable } from './command.ts';
+import { cutoverCommand } from './cutover.ts';
 import { doctorCommand } from './doctor.ts';
+import { fenceCommand } from './fence.ts';
 import { installCommand } from './install.ts';
+import { planCommand } from './plan.ts';
 import { quarantineCommand } from './quarantine.ts';
+import { retireCommand } from './retire.ts';
+import { rollbackCommand } from './rollback.ts';
 import { shiftCommand } from './shift.ts';
 import { statusCommand } from './status.ts';
+import { stopCommand } from './stop.ts';
 import { verifyCommand } from './verify.ts';
 import { workerCommand } from './worker.ts';
+import { writersCommand } from './writers.ts';
 
-// Each command knows the types of its own options; here they are only names and texts.
-const commands = [
+const commands: readonly Startable[] = [
   installCommand,
   workerCommand,
+  planCommand,
+  advanceCommand,
   backfillCommand,
   verifyCommand,
   shiftCommand,
+  fenceCommand,
+  writersCommand,
+  cutoverCommand,
+  rollbackCommand,
+  retireCommand,
+  stopCommand,
   statusCommand,
   quarantineCommand,
   auditCommand,
   doctorCommand,
-] as unknown as readonly Command[];
+];
 
 const overview =
   () => `banyan: moves a capability out of a MySQL/MariaDB monolith, live, step by step, each step reversible.
@@ -37,10 +52,10 @@ const overview =
   facade                       Runs the facade: the routing proxy in front of the monolith and the services.
 ${commands.map(({ name, words, summary }) => `  ${`${name} ${words}`.trim().padEnd(28)} ${summary}`).join('\n')}
 
-The way of a capability: install, worker, backfill, verify, shift --reads 1 … 100. "banyan COMMAND --help" says more;
-"banyan status" says where each capability stands.`;
+The way of a capability: install, worker, backfill, verify, fence --observe, shift --reads 1 … 100, fence --enforce, cutover;
+"banyan plan CAPABILITY" says what is next, and "banyan status" where each stands. "banyan COMMAND --help" says more.`;
 
-const helpOf = ({ name, words, summary, help, options }: Command) =>
+const helpOf = ({ name, words, summary, help, options }: Startable) =>
   `banyan ${name} ${words}\n\n${summary}\n\n${help.trim()}\n\nOptions:\n${describeOptions(options)}`;
 
 function outputFor(json: boolean): Output {
@@ -82,8 +97,7 @@ async function main(argv: readonly string[]): Promise<number> {
       console.log(helpOf(command));
       return 0;
     }
-    const { values, words } = parseOptions(command.options, rest, process.env);
-    const { result, exitCode = 0 } = await command.run({ values, words, output: outputFor(json) });
+    const { result, exitCode = 0 } = await command.start(rest, process.env, outputFor(json));
     if (json) console.log(JSON.stringify(result));
     return exitCode;
   } catch (error) {

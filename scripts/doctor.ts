@@ -1,4 +1,4 @@
-import type { Side } from '../capability/capability.ts';
+import type { BanyanConfig, Side } from '../capability/capability.ts';
 import type { Finding } from '../sync/preflight/finding.ts';
 import { preflight } from '../sync/preflight.ts';
 import { accountGrants, type Grant, grantSql } from './accounts.ts';
@@ -64,6 +64,28 @@ function printedGrants(grants: readonly Grant[], host: string): string {
 const described = ({ code, severity, server, capability, object, what, remedy }: Finding) =>
   `${severity === 'refuse' ? 'REFUSE' : 'warn'}  ${server}${capability === undefined ? '' : `, ${capability}`}  ${object}  [${code}]\n    ${what}\n    remedy: ${remedy}`;
 
+/** Every finding, by the accounts at hand. @throws CommandError when a server goes away meanwhile */
+export async function lookAround(config: BanyanConfig, values: ServerValues): Promise<Finding[]> {
+  const plain = withoutUsers(values);
+  const lookers = { legacy: lookerUrl('legacy', values), service: lookerUrl('service', values) };
+  const looking = preflight({
+    config,
+    connect: async (side, role) => connectAs(serverOf(side), `banyan_${role}`, plain),
+    connection: (side) => connectionOptions(accountUrl(serverOf(side), 'banyan_read', plain)),
+    look: (side) => {
+      const url = lookers[side];
+      if (!url) return undefined;
+      url.pathname = '/';
+      return connectTo(serverOf(side), url);
+    },
+    control: async () => connectAs('control', 'banyan_cli', plain),
+  });
+  return looking.catch((error: unknown) => {
+    if (!(error instanceof Error && 'code' in error)) throw error;
+    throw new CommandError(`a server broke the look off: ${error.message}. Ask again`, { cause: error });
+  });
+}
+
 export const doctorCommand = command({
   name: 'doctor',
   words: '[--grants]',
@@ -90,24 +112,7 @@ With --grants it connects to nothing and prints the rights that Banyan's account
       output.say(sql);
       return { result: { sql } };
     }
-    const plain = withoutUsers(values);
-    const lookers = { legacy: lookerUrl('legacy', values), service: lookerUrl('service', values) };
-    const looking = preflight({
-      config,
-      connect: async (side, role) => connectAs(serverOf(side), `banyan_${role}`, plain),
-      connection: (side) => connectionOptions(accountUrl(serverOf(side), 'banyan_read', plain)),
-      look: (side) => {
-        const url = lookers[side];
-        if (!url) return undefined;
-        url.pathname = '/';
-        return connectTo(serverOf(side), url);
-      },
-      control: async () => connectAs('control', 'banyan_cli', plain),
-    });
-    const findings = await looking.catch((error: unknown) => {
-      if (!(error instanceof Error && 'code' in error)) throw error;
-      throw new CommandError(`a server broke the look off: ${error.message}. Ask again`, { cause: error });
-    });
+    const findings = await lookAround(config, values);
     for (const finding of findings) output.say(described(finding));
     const refuse = findings.filter(({ severity }) => severity === 'refuse').length;
     const warn = findings.length - refuse;

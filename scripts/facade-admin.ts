@@ -40,8 +40,16 @@ export type FacadeStatus =
 export async function facadeStatus(values: AdminValues): Promise<FacadeStatus | undefined> {
   const stack = readStack(values.folder);
   const url = values.adminUrl ?? stack?.admin;
-  const token = values.adminToken ?? stack?.token;
-  if (!url || !token) return undefined;
+  const token = adminToken(values);
+  return url && token ? statusAt(url, token) : undefined;
+}
+
+/** The token of the facades' admin listeners: one for all of them. */
+export const adminToken = (values: AdminValues): string | undefined =>
+  values.adminToken ?? readStack(values.folder)?.token;
+
+/** @param url of a facade's admin listener */
+export async function statusAt(url: string, token: string): Promise<FacadeStatus> {
   try {
     const response = await fetch(new URL('/api/status', url), {
       headers: { authorization: `Bearer ${token}` },

@@ -1,10 +1,11 @@
-import type { RowDataPacket } from 'mysql2/promise';
-import type { Side } from '../capability/capability.ts';
-import { readFlag } from '../capability/capability.ts';
+import { readFlag, type Side } from '../capability/capability.ts';
+import { readChange } from '../capability/change-store.ts';
 import { evidenceInForce, readCapability } from '../capability/control-store.ts';
+import { type FenceRow, readFences } from '../capability/fence.ts';
 import { type Flag, readFlagFile, rolloutPercent } from '../capability/flag-file.ts';
 import { readInterlock } from '../capability/phase.ts';
 import { referencesOf } from '../sync/worker.ts';
+import { ChangeSessions } from './change-sessions.ts';
 import {
   command,
   commonOptions,
@@ -15,111 +16,10 @@ import {
   withControl,
 } from './command.ts';
 import { adminOptions, facadeStatus, flagFile, onFacade } from './facade-admin.ts';
+import { type Proof, readProofs, type StreamStatus, streamsFrom } from './stream-status.ts';
 
 const percent = (value: number | null | undefined) =>
   value === null || value === undefined ? '?' : `${value} %`;
-
-type StreamStatus = {
-  readonly capability: string;
-  readonly source: Side;
-  readonly mode: 'apply' | 'watch' | 'unknown';
-  readonly position: string;
-  /** Between the newest heartbeat on the source and the newest that the target has passed. */
-  readonly lagSeconds: number | null;
-  readonly quarantined: number;
-  readonly tripwires: number;
-  readonly stop: string | null;
-};
-
-/** What a target says of the streams that it receives, and how far its source is ahead. */
-async function streamsFrom(source: Side, values: ServerValues): Promise<StreamStatus[]> {
-  const sourceSql = await connectAs(source === 'legacy' ? 'legacy' : 'services', 'banyan_cli', values);
-  const targetSql = await connectAs(source === 'legacy' ? 'services' : 'legacy', 'banyan_cli', values);
-  try {
-    const [streams] = await targetSql.query<RowDataPacket[]>(
-      `SELECT s.capability, s.gtid, s.file, s.pos, s.source_owner, s.source_time,
-         (SELECT COUNT(*) FROM banyan.banyan_quarantine q WHERE q.capability = s.capability AND q.source = s.source) AS quarantined,
-         (SELECT COALESCE(SUM(seen), 0) FROM banyan.banyan_tripwire t WHERE t.capability = s.capability AND t.source = s.source) AS tripwires,
-         (SELECT message FROM banyan.banyan_stop p WHERE p.capability = s.capability AND p.source = s.source AND p.acknowledged_by IS NULL) AS stop
-       FROM banyan.banyan_stream s WHERE s.source = ? ORDER BY s.capability`,
-      [source],
-    );
-    const [beats] = await sourceSql.query<RowDataPacket[]>(
-      'SELECT capability, at FROM banyan.banyan_heartbeat',
-    );
-    return streams.map((row) => {
-      const base = String(row.capability).split('+')[0];
-      const newest = beats.find(({ capability }) => capability === base)?.at;
-      const isReferences = row.capability !== base;
-      return {
-        capability: row.capability,
-        source,
-        mode:
-          isReferences || row.source_owner === source
-            ? 'apply'
-            : row.source_owner === null
-              ? 'unknown'
-              : 'watch',
-        position: `${row.gtid ?? '?'}@${row.file ?? '?'}:${row.pos ?? '?'}`,
-        lagSeconds:
-          row.source_time === null || newest === undefined
-            ? null
-            : Math.max(0, Math.round((Number(newest) - Number(row.source_time)) * 1000) / 1000),
-        quarantined: Number(row.quarantined),
-        tripwires: Number(row.tripwires),
-        stop: row.stop === null ? null : String(row.stop),
-      };
-    });
-  } finally {
-    sourceSql.destroy();
-    targetSql.destroy();
-  }
-}
-
-/** Keys that the worker has looked at after applying them, by capability. */
-type Proof = {
-  readonly capability: string;
-  /** Changes that nothing has proven yet; waiting ones are looked at within a second or so. */
-  readonly unproven: number;
-  /** The part of them that only a verification will prove. */
-  readonly skipped: number;
-  readonly mismatched: number;
-  readonly mismatches: readonly { table: string; key: string; class: string; columns: string }[];
-};
-
-const mismatchesShown = 5;
-
-/** What the services' server says of the keys that were applied lately. */
-async function readProofs(values: ServerValues): Promise<Proof[]> {
-  const sql = await connectAs('services', 'banyan_cli', values);
-  try {
-    const [touched] = await sql.query<RowDataPacket[]>(
-      'SELECT capability, SUM(waiting + skipped) AS unproven, SUM(skipped) AS skipped FROM banyan.banyan_touched GROUP BY capability',
-    );
-    const [found] = await sql.query<RowDataPacket[]>(
-      'SELECT capability, target, source_key, class, columns FROM banyan.banyan_mismatch ORDER BY since',
-    );
-    const names = new Set([...touched, ...found].map(({ capability }) => String(capability)));
-    return [...names].map((capability) => {
-      const counted = touched.find((row) => row.capability === capability);
-      const own = found.filter((row) => row.capability === capability);
-      return {
-        capability,
-        unproven: Number(counted?.unproven ?? 0),
-        skipped: Number(counted?.skipped ?? 0),
-        mismatched: own.length,
-        mismatches: own.slice(0, mismatchesShown).map((row) => ({
-          table: String(row.target),
-          key: String(row.source_key),
-          class: String(row.class),
-          columns: String(row.columns),
-        })),
-      };
-    });
-  } finally {
-    sql.destroy();
-  }
-}
 
 function describeProof(name: string, { unproven, skipped, mismatched, mismatches }: Proof): string[] {
   return [
@@ -153,6 +53,50 @@ function describeStream({
   ];
   return `${from}: ${notes.join(', ')}`;
 }
+
+type Owner = Readonly<
+  Record<Side, { readonly owner: Side; readonly epoch: string; readonly turned: boolean }>
+>;
+
+/** By the fences' word, on both servers. */
+async function readOwners(names: readonly string[], values: ServerValues): Promise<Map<string, Owner>> {
+  using sessions = new ChangeSessions((side) =>
+    connectAs(side === 'legacy' ? 'legacy' : 'services', 'banyan_cli', values),
+  );
+  const on = await sessions.both();
+  const owners = new Map<string, Owner>();
+  for (const name of names) {
+    const fences = await readFences(on, name);
+    const said = ({ owner, epoch, turn }: FenceRow) => ({
+      owner,
+      epoch: epoch.toString(),
+      turned: turn !== null && !turn.isOver,
+    });
+    if (fences) owners.set(name, { legacy: said(fences.legacy), service: said(fences.service) });
+  }
+  return owners;
+}
+
+function describeOwner(owner: Owner | null): string {
+  if (!owner) return 'not installed on both sides: run "banyan install"';
+  const { legacy, service } = owner;
+  const turned = legacy.turned || service.turned ? ', about to change hands' : '';
+  return legacy.owner === service.owner && legacy.epoch === service.epoch
+    ? `${legacy.owner} at epoch ${legacy.epoch}${turned}`
+    : `legacy's fence names ${legacy.owner} at epoch ${legacy.epoch}, the service's ${service.owner} at epoch ${service.epoch}: normal for moments, else see docs/change-of-owner.md`;
+}
+
+type Change = {
+  readonly to: Side;
+  readonly outcome: string | null;
+  readonly holder: string | null;
+  readonly begunAt: string;
+};
+
+const describeChange = (name: string, { to, outcome, holder, begunAt }: Change) =>
+  holder !== null
+    ? `to ${to}, since ${begunAt.slice(0, 19)}Z, by ${holder}`
+    : `to ${to}, begun at ${begunAt.slice(0, 19)}Z, ${outcome ?? 'and its command has died'}: run "banyan ${to === 'service' ? 'cutover' : 'rollback'} ${name} --execute" again, which finishes it or finds it undone`;
 
 type Recorded = { readonly recordedAt: string } | null;
 
@@ -191,6 +135,10 @@ behind for long has no worker, or has stopped: then it says for what, and what t
       await Promise.all([streamsFrom('legacy', values), streamsFrom('service', values)])
     ).flat();
     const proofs = await readProofs(values);
+    const owners = await readOwners(
+      config.capabilities.map(({ name }) => name),
+      values,
+    );
     const capabilities = await withControl(values, async (control) => {
       const found = [];
       for (const { name, team } of config.capabilities) {
@@ -199,12 +147,23 @@ behind for long has no worker, or has stopped: then it says for what, and what t
         const verified = await evidenceInForce(control, name, 'verified');
         const interlock = readInterlock(row && { phase: row.phase, ready: verified !== undefined });
         const served = onFacade(facade, name);
+        const changing = await readChange(control, name);
         const flag = flags?.find((each) => each.name === readFlag(name));
         found.push({
           name,
           team,
           phase: row?.phase ?? null,
           changedAt: row?.changedAt ?? null,
+          owner: owners.get(name) ?? null,
+          change: changing
+            ? {
+                to: changing.to,
+                epoch: (changing.epoch + 1n).toString(),
+                outcome: changing.outcome,
+                holder: changing.leaseMsLeft > 0 ? changing.holder : null,
+                begunAt: changing.begunAt,
+              }
+            : null,
           backfilled: backfilled ? { recordedAt: backfilled.recordedAt, facts: backfilled.facts } : null,
           verified: verified ? { recordedAt: verified.recordedAt, facts: verified.facts } : null,
           proofs: proofs.filter(({ capability }) => capability === name || capability === referencesOf(name)),
@@ -223,6 +182,9 @@ behind for long has no worker, or has stopped: then it says for what, and what t
       output.say(
         `${each.name} (team ${each.team}): ${each.phase ?? 'not installed: run "banyan install"'}${each.changedAt ? ` since ${each.changedAt.slice(0, 19)}Z` : ''}`,
       );
+      output.say(`  owner        ${describeOwner(each.owner)}`);
+      if (each.change && each.change.outcome !== 'done' && each.change.outcome !== 'undone')
+        output.say(`  change       ${describeChange(each.name, each.change)}`);
       output.say(`  evidence     ${describeEvidence(each)}`);
       for (const stream of each.streams) output.say(`  stream       ${describeStream(stream)}`);
       for (const proof of each.proofs)

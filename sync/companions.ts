@@ -5,6 +5,9 @@ export const together = (companions: readonly Companion[]): Companion => ({
   passed: (mapping, rows, shape) => {
     for (const each of companions) each.passed(mapping, rows, shape);
   },
+  turned: (turn) => {
+    for (const each of companions) each.turned?.(turn);
+  },
   mark: (mark) => {
     const found = companions.flatMap((each) => each.mark(mark) ?? []);
     return found.length > 0 ? Promise.all(found).then((statements) => statements.flat()) : undefined;

@@ -5,6 +5,7 @@
 // applied and reporting the rest as tripwires.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
+import type { Blocker } from '../capability/fence.ts';
 import type { Change } from './binlog/change.ts';
 import { BinlogError } from './binlog/errors.ts';
 import type { BinlogReader } from './binlog/reader.ts';
@@ -19,7 +20,8 @@ import { type OwnRow, readOwnRow } from './own-rows.ts';
 import { type Position, printPosition } from './position.ts';
 import { Quarantine } from './quarantine.ts';
 import { applyRows, putRow } from './rows-to-changes.ts';
-import { type Statement, StatementBuilder, type WriteRules } from './statements.ts';
+import { StatementBuilder } from './statement-builder.ts';
+import type { Statement, WriteRules } from './statements.ts';
 import { Acknowledged, type Stop } from './stops.ts';
 import { type OpenTransaction, Target } from './target.ts';
 import { Tripwires } from './tripwires.ts';
@@ -30,6 +32,8 @@ export type Companion = {
   passed(mapping: TableMapping, rows: readonly RowImages[], shape: TableShape): void;
   /** A watermark has passed; what it returns is applied at the position after it. */
   mark(mark: string): Promise<readonly Statement[]> | undefined;
+  /** A turn of the source has passed: a change of owner waits for what is to be proven before its close. */
+  turned?(turn: bigint): void;
 };
 
 /** What gives the changes: a reader of the binlog. */
@@ -53,6 +57,8 @@ export type StreamOptions = {
   onCommitted(state: StreamState, rows: number): void;
   /** A heartbeat has passed, and everything before it is applied. */
   onHeartbeat(sourceTime: string): void;
+  /** A session in the way of the opening was ended, or could not be. */
+  onEnded(blocker: Blocker, failure: unknown): void;
 };
 
 /** Each target transaction waits for the disk: in large ones less is waited for. */
@@ -77,6 +83,8 @@ type Transaction = {
   heartbeats: string[];
   /** It has the close row that names the other side, which opens. */
   open?: Opening;
+  /** A turn: somebody waits until the target says that it has been met. */
+  turn?: bigint;
   /** Too large to hold: it is being written in a target transaction that stays open. */
   large?: OpenTransaction;
 };
@@ -117,7 +125,7 @@ export class Stream {
    * @throws SyncError for what somebody must mend; other errors may pass by themselves
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { key, connectTarget, onCommitted } = this.#options;
+    const { key, connectTarget, onCommitted, onEnded } = this.#options;
     this.#target = await Target.open({
       key,
       connect: connectTarget,
@@ -125,6 +133,7 @@ export class Stream {
         this.#acknowledged.landed(state.position);
         onCommitted(state, rows);
       },
+      onEnded,
     });
     try {
       this.#state = this.#target.committed;
@@ -347,6 +356,7 @@ export class Stream {
       await this.#target.settle();
       tx.open = opens;
     }
+    if (row.turn !== null) tx.turn = row.turn;
     this.#state = { ...this.#state, ...known };
     this.#turnUntil = row.deadline;
   }
@@ -398,7 +408,18 @@ export class Stream {
       this.#rows += tx.rows;
       this.#transactions++;
     }
+    if (tx.turn !== undefined) await this.#saveTurn(tx.turn);
     if (this.#transactions === 0) this.#passHeartbeats();
+  }
+
+  /** Not with the next rows or the next second: writers are being held. */
+  async #saveTurn(turn: bigint): Promise<void> {
+    if (this.#transactions > 0) await this.#flush();
+    else {
+      await this.#target.settle();
+      await this.#commit([], 0);
+    }
+    this.#options.companion?.turned?.(turn);
   }
 
   /** Heartbeats count once everything before them is on the target. */

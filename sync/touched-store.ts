@@ -40,6 +40,19 @@ export async function saveTouched(
   );
 }
 
+/** Everything that had passed before this turn has been looked at. */
+export async function saveProven(
+  sql: Connection,
+  { capability, source }: FrameKey,
+  turn: bigint,
+): Promise<void> {
+  await sql.query(
+    `INSERT INTO banyan.banyan_proven (capability, source, turn) VALUES (?, ?, ?)
+     ON DUPLICATE KEY UPDATE turn = VALUES(turn)`,
+    [capability, source, turn.toString()],
+  );
+}
+
 export async function readMismatches(
   sql: Connection,
   { capability, source }: FrameKey,

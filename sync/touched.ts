@@ -15,6 +15,7 @@ import {
   type Mismatch,
   readMismatches,
   readSkipped,
+  saveProven,
   saveTouched,
   writeMismatch,
 } from './touched-store.ts';
@@ -38,6 +39,7 @@ const keysMax = 10_000;
 const batchMax = 500;
 /** Between two looks; or longer, so that looking, and waiting for the stream, takes no more than a third of the time. */
 const restMs = 250;
+const hurryMs = 5;
 const restRatio = 2;
 const mismatchesMax = 1_000;
 /** Rows that were found different are looked at again: they may have been mended. */
@@ -61,6 +63,9 @@ export class Touched implements Companion {
   #waiting = 0;
   #savedAt = 0;
   #againAt = 0;
+  /** Everything that was touched before it is to be proven now: a change of owner waits for it. */
+  #turn: bigint | undefined;
+  #wake: () => void = () => undefined;
 
   constructor(options: TouchedOptions) {
     this.#options = options;
@@ -107,6 +112,11 @@ export class Touched implements Companion {
     return undefined;
   }
 
+  turned(turn: bigint): void {
+    this.#turn = turn;
+    this.#wake();
+  }
+
   /** What is skipped up to now is proven by a verification that begins now. */
   verifying(sourceTables: readonly string[]): () => void {
     const before = sourceTables.map((name) => [this.#table(name), this.#table(name).skipped] as const);
@@ -122,11 +132,12 @@ export class Touched implements Companion {
     for (const { table, changes } of await readSkipped(books, key)) this.#table(table).skipped += changes;
     for (const mismatch of await readMismatches(books, key, mismatchesMax))
       this.#mismatches.set(nameOf(mismatch), mismatch);
-    const rest = (ms: number) => delay(ms, undefined, { signal }).catch(() => undefined);
     let carried: Suspect[] = [];
     while (!signal.aborted) {
       let busyMs = 0;
-      if (isApplying()) {
+      // Who watches proves nothing, and nobody waits for it any more.
+      if (!isApplying()) this.#turn = undefined;
+      else {
         try {
           [carried, busyMs] = await this.#look(carried, signal);
         } catch (error) {
@@ -136,9 +147,25 @@ export class Touched implements Companion {
           this.#options.onTrouble(error);
         }
       }
+      if (this.#turn !== undefined && carried.length === 0) await this.#saveProven(this.#turn);
       await this.#save();
-      await rest(Math.max(restMs, restRatio * busyMs));
+      await this.#rest(this.#turn === undefined ? Math.max(restMs, restRatio * busyMs) : hurryMs, signal);
     }
+  }
+
+  /** Or until a turn passes. */
+  async #rest(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    await delay(ms, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => undefined);
+  }
+
+  /** What is skipped, only a verification proves: then it is not said, and no owner changes. */
+  async #saveProven(turn: bigint): Promise<void> {
+    if (this.#waiting > 0) return;
+    const { books, key } = this.#options;
+    if ([...this.#tables.values()].every(({ skipped }) => skipped === 0)) await saveProven(books, key, turn);
+    if (this.#turn === turn) this.#turn = undefined;
   }
 
   #table(name: string): Table {

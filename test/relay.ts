@@ -27,8 +27,10 @@ export type Relay = {
   /** Nobody gets through until `accept`. */
   refuse(): void;
   accept(): void;
-  /** Once. @returns when it has happened */
+  /** Once, at this whole statement. @returns when it has happened */
   loseAt(text: string, lose: Trap['lose'], then?: () => void): Promise<void>;
+  /** Once, at the first packet that has these words in it. @returns when it has happened */
+  loseAtPart(words: string, lose: Trap['lose'], then?: () => void): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
@@ -125,6 +127,10 @@ export async function startRelay(toPort: number): Promise<Relay> {
       reset(client);
       reset(server);
     });
+  const set = (bytes: Buffer, lose: Trap['lose'], then: Trap['then'] = () => undefined) => {
+    trap = { bytes, lose, then, sprung: Promise.withResolvers() };
+    return trap.sprung.promise;
+  };
   return {
     port: address.port,
     connections: () => links.size,
@@ -155,10 +161,8 @@ export async function startRelay(toPort: number): Promise<Relay> {
     accept: () => {
       isRefusing = false;
     },
-    loseAt: (text, lose, then = () => undefined) => {
-      trap = { bytes: queryPacket(text), lose, then, sprung: Promise.withResolvers() };
-      return trap.sprung.promise;
-    },
+    loseAt: (text, lose, then) => set(queryPacket(text), lose, then),
+    loseAtPart: (words, lose, then) => set(Buffer.from(words), lose, then),
     [Symbol.asyncDispose]: async () => {
       cut();
       listener.close();
