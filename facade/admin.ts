@@ -1,7 +1,9 @@
 // The admin listener: health, metrics and status, on a port of its own, for who shows the token.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import fastify from 'fastify';
+import fastify, { type FastifyError } from 'fastify';
+import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { ReplicaReport } from '../capability/replicas.ts';
 import { StartError } from './errors.ts';
 import { listen } from './listen.ts';
 
@@ -10,11 +12,30 @@ export const tokenLengthMin = 16;
 export type AdminDeps = {
   readonly token: string;
   readonly registry: Registry;
+  readonly log: Logger;
   /** Called before metrics are read. */
   readonly refresh: () => void;
   readonly readiness: () => { readonly ready: boolean; readonly checks: Readonly<Record<string, string>> };
   readonly status: () => unknown;
+  /**
+   * Looks at holds and fences, then says how this replica stands to a capability's writes.
+   * @param waitMs how long it may wait for what is in flight
+   * @returns undefined for a capability that there is not
+   */
+  readonly look: (capability: string, waitMs: number) => Promise<ReplicaReport | undefined>;
 };
+
+const waitMsMax = 1_000;
+const waitMsUsual = 100;
+
+/** Of `?waitMs=`. @returns undefined for what is no number of milliseconds up to a second */
+function waitMsOf(query: unknown): number | undefined {
+  const given: unknown =
+    typeof query === 'object' && query !== null ? Reflect.get(query, 'waitMs') : undefined;
+  if (given === undefined) return waitMsUsual;
+  const ms = typeof given === 'string' && /^\d{1,4}$/.test(given) ? Number(given) : undefined;
+  return ms !== undefined && ms <= waitMsMax ? ms : undefined;
+}
 
 export type Admin = {
   /** @returns its URL */
@@ -25,7 +46,7 @@ export type Admin = {
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
 /** @throws StartError when the token is too short to be one */
-export function createAdmin({ token, registry, refresh, readiness, status }: AdminDeps): Admin {
+export function createAdmin({ token, registry, log, refresh, readiness, status, look }: AdminDeps): Admin {
   if (token.length < tokenLengthMin)
     throw new StartError(
       `the admin token has ${token.length} characters, and ${tokenLengthMin} are the least`,
@@ -61,11 +82,24 @@ export function createAdmin({ token, registry, refresh, readiness, status }: Adm
         .header('www-authenticate', 'Bearer')
         .send(refusal('no_token', 'Send the admin token as "Authorization: Bearer …".'));
   });
-  app.setErrorHandler((_error, _request, reply) =>
-    reply.code(500).send(refusal('internal', 'It failed; the log says why.')),
-  );
+  // Nothing here takes a body.
+  app.removeAllContentTypeParsers();
+  app.setErrorHandler((error: FastifyError, _request, reply) => {
+    const { statusCode } = error;
+    if (statusCode !== undefined && statusCode < 500)
+      return reply.code(statusCode).send(refusal('bad_request', error.message));
+    log.error({ err: error }, 'the admin listener failed');
+    return reply.code(500).send(refusal('internal', 'It failed; the log says why.'));
+  });
   app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).send(refusal('not_found', 'There is /healthz, /readyz, /metrics and /api/status.')),
+    reply
+      .code(404)
+      .send(
+        refusal(
+          'not_found',
+          'There is /healthz, /readyz, /metrics, /api/status, and POST /api/writes/CAPABILITY/look.',
+        ),
+      ),
   );
   app.get('/healthz', () => ({ status: 'ok' }));
   app.get('/readyz', (_request, reply) => {
@@ -77,6 +111,18 @@ export function createAdmin({ token, registry, refresh, readiness, status }: Adm
     return reply.type(registry.contentType).send(await registry.metrics());
   });
   app.get('/api/status', () => status());
+  app.post<{ Params: { capability: string } }>(
+    '/api/writes/:capability/look',
+    async ({ params, query }, reply) => {
+      const waitMs = waitMsOf(query);
+      if (waitMs === undefined)
+        return reply.code(400).send(refusal('bad_request', `waitMs is 0 to ${waitMsMax}.`));
+      const report = await look(params.capability, waitMs);
+      return (
+        report ?? reply.code(404).send(refusal('no_capability', 'No writes of that name are watched here.'))
+      );
+    },
+  );
 
   return {
     start: (host, port) => listen(app, host, port, '--admin-port', 'BANYAN_ADMIN_PORT'),

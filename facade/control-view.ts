@@ -2,6 +2,7 @@
 // it was ever read, nothing is known, and that means legacy.
 import type { Logger } from 'pino';
 import type { Standing } from '../capability/phase.ts';
+import { within } from './within.ts';
 
 export type ControlStatus = {
   readonly connected: boolean;
@@ -32,20 +33,6 @@ export type ControlTiming = {
 };
 
 const usual: ControlTiming = { pollMs: 250, readMsMax: 2_000, retryMsMax: 5_000 };
-
-async function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  try {
-    return await Promise.race([
-      work,
-      new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
-      }),
-    ]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /**
  * Reads the standings again and again, over one connection at a time. Returns when the first attempt is over,

@@ -1,6 +1,11 @@
 // What the facade itself says when something is wrong: data, in one place.
 
-type Fault = { readonly status: number; readonly message: string };
+type Fault = {
+  readonly status: number;
+  readonly message: string;
+  /** Nothing was executed: the client may come again after so long. */
+  readonly retryAfterSeconds?: number;
+};
 
 /** To clients: no internals; the cause is in the log. */
 export const faults = {
@@ -13,6 +18,12 @@ export const faults = {
   upstream_failed: { status: 502, message: 'The server behind this address failed.' },
   upstream_unavailable: { status: 503, message: 'The server behind this address cannot be reached.' },
   too_many_websockets: { status: 503, message: 'There are too many open connections.' },
+  write_held: {
+    status: 503,
+    message: 'Writes had to wait for too long. Nothing was changed: send it again.',
+    retryAfterSeconds: 2,
+  },
+  write_untranslated: { status: 503, message: 'This cannot be changed at the moment. Nothing was changed.' },
   upstream_timeout: { status: 504, message: 'The server behind this address did not answer in time.' },
 } as const satisfies Record<string, Fault>;
 

@@ -57,7 +57,7 @@ test('addresses and internal headers are said by the facade, not by clients', as
   await using facade = await startFacade({ legacy: legacy.url });
   await speak(
     facade.port,
-    'GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Banyan-Identity: admin\r\nX_Banyan_Identity: admin\r\nX_Forwarded_For: 6.6.6.6\r\nCookie: sid=1;  banyan_id=abc; b="x y"; banyan_pin=2\r\n\r\n',
+    'GET / HTTP/1.1\r\nHost: shop\r\nConnection: close\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: evil\r\nForwarded: for=6.6.6.6\r\nX-Real-IP: 6.6.6.6\r\nX-Banyan-Identity: admin\r\nX_Banyan_Identity: admin\r\nBanyan-Identity: a.b.c\r\nbanyan_identity: a.b.c\r\nX_Forwarded_For: 6.6.6.6\r\nCookie: sid=1;  banyan_id=abc; b="x y"; banyan_pin=2\r\n\r\n',
   );
   const sent = legacy.heard();
   expect(sent).not.toMatch(/6\.6\.6\.6|evil|banyan/i);

@@ -7,17 +7,23 @@ import fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { BanyanConfig } from '../capability/capability.ts';
 import { answerClientError } from './client-error.ts';
+import { createConsult } from './consult.ts';
 import type { ControlView } from './control-view.ts';
 import type { Flags } from './flags.ts';
 import { createForwarder, createPool } from './forwarder.ts';
 import { requestHeaders } from './headers.ts';
+import { createIdentities, type SigningKey } from './identity-bridge.ts';
 import { listen } from './listen.ts';
 import type { Metrics } from './metrics.ts';
 import type { Limits } from './options.ts';
-import { decide, judge, originFor } from './passage.ts';
+import { OwnWrites } from './own-writes.ts';
+import { type Circumstances, chooseAgain, decide, judge, originFor } from './passage.ts';
+import { createPins, noPins } from './pins.ts';
 import { createRouteTable } from './route-table.ts';
 import { createServe, type Serve } from './serve.ts';
+import type { SideView } from './side-view.ts';
 import { createTunnels, type Tunnels } from './tunnel.ts';
+import { legacyWrites, type OwnerWrites } from './writes.ts';
 
 export type FacadeDeps = {
   readonly config: BanyanConfig;
@@ -27,8 +33,17 @@ export type FacadeDeps = {
   readonly trustedProxies: BlockList;
   readonly flags: Pick<Flags, 'isOn'>;
   readonly control: Pick<ControlView, 'standing'>;
+  /** Who owns, and what is done with writes; undefined without a control store: then nothing changes hands. */
+  readonly owners: Owners | undefined;
+  /** Without one, services are told of no user. */
+  readonly identityKey: SigningKey | undefined;
   readonly metrics: Metrics;
   readonly log: Logger;
+};
+
+export type Owners = {
+  readonly view: Pick<SideView, 'owner' | 'side' | 'latest' | 'look' | 'refresh'>;
+  readonly writes: Pick<OwnerWrites, 'group'>;
 };
 
 export type Facade = {
@@ -77,13 +92,14 @@ function createApp(limits: Limits): FastifyInstance {
 }
 
 /** Every request comes to one handler, every websocket to one other. */
-function mount(app: FastifyInstance, deps: FacadeDeps, { serve, refuse }: Serve, tunnels: Tunnels): void {
-  const { config, upstreams, limits, trustedProxies, flags, control, log } = deps;
-  const circumstances = {
-    routes: createRouteTable(config.capabilities),
-    standing: control.standing,
-    isFlagOn: flags.isOn,
-  };
+function mount(
+  app: FastifyInstance,
+  deps: FacadeDeps,
+  circumstances: Circumstances,
+  { serve, refuse }: Serve,
+  tunnels: Tunnels,
+): void {
+  const { upstreams, limits, trustedProxies, log } = deps;
   const methods = METHODS.filter((method) => method !== 'CONNECT');
   // Bodies of every method are streams to the facade, never parsed.
   for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
@@ -116,8 +132,16 @@ function mount(app: FastifyInstance, deps: FacadeDeps, { serve, refuse }: Serve,
   });
 }
 
+/** Everything that a choice depends on. */
+const circumstancesOf = ({ config, control, owners, flags }: FacadeDeps): Circumstances => ({
+  routes: createRouteTable(config.capabilities, config.legacy.routes),
+  standing: control.standing,
+  owner: (capability) => owners?.view.owner(capability)?.side,
+  isFlagOn: flags.isOn,
+});
+
 export async function createFacade(deps: FacadeDeps): Promise<Facade> {
-  const { config, upstreams, limits, metrics, log } = deps;
+  const { config, upstreams, limits, control, owners, identityKey, metrics, log } = deps;
   let state: 'new' | 'listening' | 'stopping' = 'new';
   const app = createApp(limits);
   const forwarder = await createForwarder(app, [upstreams.legacy], limits);
@@ -126,22 +150,42 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
   const servicePools = new Map(
     [...serviceNames].map((name) => [name, createPool(upstreams[name] ?? '', limits)]),
   );
+  // Beside the clients' own: what the facade asks must not wait behind them.
+  const legacyPool = createPool(upstreams.legacy, limits);
+  const { identity } = config.legacy;
+  const circumstances = circumstancesOf(deps);
   const serving = createServe({
+    config,
     forwarder,
     legacy: upstreams.legacy,
-    manner: config.legacy.manner,
+    consult: createConsult(legacyPool, limits.serviceBytesMax),
     servicePool(upstream) {
       const pool = servicePools.get(upstream);
       if (!pool) throw new Error(`the configuration has no upstream "${upstream}"`);
       return pool;
     },
+    standing: control.standing,
+    choose: (passage) => chooseAgain(passage, circumstances),
+    writes: owners?.writes ?? legacyWrites,
+    look: async () => owners?.view.look(),
+    pins: owners
+      ? createPins({
+          view: owners.view,
+          ownWrites: new OwnWrites({ clientsMax: limits.pinClientsMax, pinMsMax: limits.pinMsMax }),
+          standing: control.standing,
+        })
+      : noPins,
+    identities:
+      identity && identityKey
+        ? createIdentities({ declaration: identity, legacy: legacyPool, key: identityKey, limits })
+        : undefined,
     limits,
     metrics,
     log,
     isStopping: () => state === 'stopping',
   });
 
-  mount(app, deps, serving, tunnels);
+  mount(app, deps, circumstances, serving, tunnels);
 
   function endOpenEnded(): void {
     forwarder.endStreams();
@@ -167,7 +211,7 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
       await app.close();
       for (const timer of [grace, end, idle]) clearTimeout(timer);
       await forwarder.stop();
-      await Promise.all([...servicePools.values()].map((pool) => pool.destroy()));
+      await Promise.all([legacyPool, ...servicePools.values()].map((pool) => pool.destroy()));
     },
     stopNow,
     isListening: () => state === 'listening',

@@ -3,14 +3,15 @@
 // Three things are taken out of reply-from's hands. The path: it decodes it as UTF-8, and legacy paths may hold
 // bytes of another character set. Headers: it joins duplicates and passes hop-by-hop headers back. Time: undici's
 // limit for the head of an answer counts while a slow client is still sending its body.
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { type Readable, Transform } from 'node:stream';
+import type { ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
 import replyFrom from '@fastify/reply-from';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Dispatcher, Pool } from 'undici';
 import { UpstreamError } from './errors.ts';
 import { endToEnd, type HeaderList, valuesOf } from './headers.ts';
 import type { Limits } from './options.ts';
+import { boundedBody, hasBody } from './request-body.ts';
 
 export type Outgoing = {
   /** An origin: http://host:port */
@@ -18,6 +19,8 @@ export type Outgoing = {
   /** Normalised path and query. */
   readonly path: string;
   readonly headers: HeaderList;
+  /** A body that has been read already; without one the client's goes through as it comes. */
+  readonly body?: Buffer | undefined;
 };
 
 export type Answered = {
@@ -31,6 +34,11 @@ export type ForwardEvents = {
   onAnswer(answer: Answered): HeaderList;
   /** Nothing has been sent, and the client is still there. */
   onFailure(error: unknown): void;
+  /**
+   * Once: upstream is done with it, or nobody waits for upstream any more. After `onAnswer`, or before `onFailure`.
+   * @param error why there was no answer
+   */
+  onEnd?(error?: unknown): void;
 };
 
 export type Forwarder = {
@@ -42,7 +50,12 @@ export type Forwarder = {
 
 type Answer = { readonly head: Answered; readonly body: Readable };
 
-type Exchange = { readonly outgoing: Outgoing; readonly abort: AbortController; answer?: Answer };
+type Exchange = {
+  readonly outgoing: Outgoing;
+  readonly abort: AbortController;
+  readonly onEnd: ForwardEvents['onEnd'];
+  answer?: Answer;
+};
 
 /** Event streams under way, with what feeds them. */
 type Streams = Map<ServerResponse, Readable>;
@@ -68,36 +81,6 @@ export function createPool(origin: string, limits: Limits): Pool {
     maxHeaderSize: 64 * 1024,
   });
 }
-
-/**
- * The client's body, counted. It stands between the client's socket and undici, which destroys the stream it
- * reads when an upstream answers early: the socket must live on to carry that answer.
- */
-function boundedBody(raw: IncomingMessage, bytesMax: number): Transform {
-  let bytes = 0;
-  const body = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      if (bytes > bytesMax) done(new UpstreamError('body_too_large', `more than ${bytesMax} bytes`));
-      else done(null, chunk);
-    },
-  });
-  raw.pipe(body);
-  const gone = () => body.destroy(new Error('the client went away'));
-  raw.once('error', gone);
-  raw.once('close', () => {
-    if (!raw.complete) gone();
-  });
-  body.once('error', () => {}); // undici reports it with the exchange
-  body.once('close', () => {
-    raw.unpipe(body);
-    raw.resume();
-  });
-  return body;
-}
-
-const hasBody = (raw: IncomingMessage) =>
-  raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length'] ?? 0) > 0;
 
 /** Sends the answer as it comes; a failure on either side ends the other. */
 function sendOn(
@@ -133,7 +116,7 @@ function createDispatch(pools: ReadonlyMap<string, Pool>) {
     const exchange = headers[ticket];
     const pool = exchange && pools.get(exchange.outgoing.upstream);
     if (!pool) throw new Error('an exchange has an upstream of the configuration');
-    const { outgoing, abort } = exchange;
+    const { outgoing, abort, onEnd } = exchange;
     pool.request(
       {
         method,
@@ -144,7 +127,11 @@ function createDispatch(pools: ReadonlyMap<string, Pool>) {
         responseHeaders: 'raw',
       },
       (error, data) => {
-        if (error) return done(error, data);
+        if (error) {
+          onEnd?.(error);
+          return done(error, data);
+        }
+        if (onEnd) data.body.once('close', () => onEnd());
         // With 'raw' undici gives a flat list, whatever its type says.
         const raw: unknown = data.headers;
         const list = Array.isArray(raw) ? raw.map(String) : [];
@@ -196,10 +183,14 @@ export async function createForwarder(
     outgoing: Outgoing,
     events: ForwardEvents,
   ): void {
-    const exchange: Exchange = { outgoing, abort: new AbortController() };
+    const exchange: Exchange = { outgoing, abort: new AbortController(), onEnd: events.onEnd };
     const response = reply.raw;
     const watching = watch(exchange, response, limits.upstreamMsMax);
-    if (hasBody(request.raw)) {
+    if (outgoing.body) {
+      // As a stream: whatever is no stream, reply-from would encode.
+      if (outgoing.body.length > 0) request.body = Readable.from([outgoing.body]);
+      watching.startClock();
+    } else if (hasBody(request.raw)) {
       const body = boundedBody(request.raw, limits.bodyBytesMax);
       body.once('end', watching.startClock);
       request.body = body;

@@ -1,5 +1,6 @@
 // Which headers cross the facade, as flat lists [name, value, name, value, …] in the form of Node's rawHeaders:
 // order, spelling and duplicates stay as they were. All pure.
+import type { IncomingHttpHeaders } from 'node:http';
 import { withoutOwnCookies } from './identity.ts';
 
 /** RFC 9110, 7.6.1: they speak of one connection. `expect` is answered here, by Node. */
@@ -96,7 +97,8 @@ export function requestHeaders(headers: HeaderList, origin: Origin): string[] {
     const lower = name.toLowerCase();
     // Many a server reads X_Forwarded_For as X-Forwarded-For.
     const meant = lower.replaceAll('_', '-');
-    if (forwarding.has(meant) || meant.startsWith('x-banyan-')) continue;
+    // A service believes banyan-identity: nobody but the facade says it.
+    if (forwarding.has(meant) || meant.startsWith('x-banyan-') || meant.startsWith('banyan-')) continue;
     if (lower === 'cookie') {
       const cookies = withoutOwnCookies(value);
       if (cookies !== '') sent.push(name, cookies);
@@ -105,6 +107,16 @@ export function requestHeaders(headers: HeaderList, origin: Origin): string[] {
   sent.push('X-Forwarded-For', origin.forwardedFor, 'X-Forwarded-Proto', origin.proto);
   if (origin.host !== '') sent.push('X-Forwarded-Host', origin.host);
   return sent;
+}
+
+/** All that a service gets of a client's headers: what lets a request be followed. */
+export function traceOf(headers: IncomingHttpHeaders): Record<string, string> {
+  const trace: Record<string, string> = {};
+  for (const name of ['traceparent', 'x-request-id'] as const) {
+    const value = headers[name];
+    if (typeof value === 'string') trace[name] = value;
+  }
+  return trace;
 }
 
 /** Whether caches that serve several clients may keep an answer: such a one never gets a cookie of ours. */

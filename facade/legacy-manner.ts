@@ -29,8 +29,16 @@ export function acceptsGzip(acceptEncoding: string | undefined): boolean {
 const matches = (header: string | undefined, etag: string) =>
   header !== undefined && (header === etag || header === `W/${etag}` || `W/${header}` === etag);
 
+/** What is said to a request that is no GET is not kept by anybody: it has no validator, and nothing about caches. */
+function mannerFor(method: string, manner: LegacyManner): LegacyManner {
+  if (method === 'GET' || method === 'HEAD') return manner;
+  const headers = Object.entries(manner.headers).filter(([name]) => name.toLowerCase() !== 'cache-control');
+  return { ...manner, headers: Object.fromEntries(headers), etag: 'none' };
+}
+
 /** HEAD has the headers of GET, those of a compressed body too. */
-export async function dress(answer: LegacyAnswer, manner: LegacyManner, asked: Asked): Promise<Dressed> {
+export async function dress(answer: LegacyAnswer, usual: LegacyManner, asked: Asked): Promise<Dressed> {
+  const manner = mannerFor(asked.method, usual);
   const body = Buffer.from(jsonText(answer.body));
   const headers = ['content-type', manner.contentType, ...Object.entries(manner.headers).flat()];
   const etag = etagOf(manner, body);

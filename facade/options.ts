@@ -34,7 +34,30 @@ export const declaration = {
     type: 'url',
     env: 'BANYAN_CONTROL_URL',
     secret: true,
-    help: 'the control store, mysql://user:password@host:port/schema',
+    help: 'the control store, mysql://user:password@host:port/schema; needs the two servers of databases, too',
+  },
+  legacyUrl: {
+    type: 'url',
+    env: 'BANYAN_LEGACY_URL',
+    secret: true,
+    help: 'the legacy database server, mysql://user:password@host:port: its fences and holds are read there',
+  },
+  servicesUrl: {
+    type: 'url',
+    env: 'BANYAN_SERVICES_URL',
+    secret: true,
+    help: "the services' database server, likewise",
+  },
+  adminPublicUrl: {
+    type: 'url',
+    env: 'BANYAN_ADMIN_PUBLIC_URL',
+    help: "the admin listener as the CLI and other machines reach it; by default the listener's own address",
+  },
+  identityKey: {
+    type: 'text',
+    env: 'BANYAN_IDENTITY_KEY',
+    secret: true,
+    help: 'a private JWK (ES256) that signs what services are told of a user',
   },
   flags: {
     type: 'text',
@@ -136,6 +159,48 @@ export const declaration = {
     min: 1,
     help: 'largest answer of a service to a translated read, in bytes',
   },
+  writeBytesMax: {
+    type: 'integer',
+    default: mib,
+    min: 0,
+    help: 'largest body of a write that a service executes, in bytes',
+  },
+  holdMax: {
+    type: 'integer',
+    default: 10_000,
+    min: 0,
+    help: 'writes of one capability that wait while its owner changes',
+  },
+  holdMsMax: {
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    help: 'a write waits so long at most, in milliseconds',
+  },
+  holdReleaseMax: {
+    type: 'integer',
+    default: 64,
+    min: 1,
+    help: 'writes of one capability that have waited are sent on so many at a time',
+  },
+  ownReadMsMax: {
+    type: 'integer',
+    default: 1_000,
+    min: 0,
+    help: "a read that must stay on legacy waits so long for the client's own writes to arrive there, in milliseconds",
+  },
+  pinMsMax: {
+    type: 'integer',
+    default: 600_000,
+    min: 1,
+    help: 'a client is known to have written for so long, in milliseconds; streams are behind by far less',
+  },
+  pinClientsMax: {
+    type: 'integer',
+    default: 100_000,
+    min: 1,
+    help: 'clients that are known to have written, beside those whose cookie says so',
+  },
   websocketsMax: { type: 'integer', default: 10_000, min: 0, help: 'open websockets' },
   websocketGraceMsMax: {
     type: 'integer',
@@ -167,6 +232,13 @@ export type Limits = Pick<
   | 'upstreamConnectionsMax'
   | 'serviceMsMax'
   | 'serviceBytesMax'
+  | 'writeBytesMax'
+  | 'holdMax'
+  | 'holdMsMax'
+  | 'holdReleaseMax'
+  | 'ownReadMsMax'
+  | 'pinMsMax'
+  | 'pinClientsMax'
   | 'websocketsMax'
   | 'websocketGraceMsMax'
   | 'stopMsMax'

@@ -1,7 +1,7 @@
 // All that is decided of a request before it goes anywhere, from its head alone.
 import type { IncomingMessage } from 'node:http';
 import { type BlockList, isIPv6 } from 'node:net';
-import { readFlag } from '../capability/capability.ts';
+import { readFlag, type Side } from '../capability/capability.ts';
 import type { Standing } from '../capability/phase.ts';
 import { type Choice, chooseSide } from './choose-side.ts';
 import type { FaultCode } from './errors.ts';
@@ -16,6 +16,8 @@ export type Passage = {
   readonly match: RouteMatch | undefined;
   readonly origin: Origin;
   readonly choice: Choice;
+  /** The client's, its own or a new one. */
+  readonly id: string | undefined;
   /** To be set on the answer, if that may be. */
   readonly newCookie: string | undefined;
   /** By performance.now() */
@@ -56,8 +58,25 @@ export function originFor(request: IncomingMessage, trustedProxies: BlockList): 
 export type Circumstances = {
   readonly routes: RouteTable;
   readonly standing: (capability: string) => Standing | undefined;
+  /** By the fences' word. */
+  readonly owner: (capability: string) => Side | undefined;
   readonly isFlagOn: (flag: string, id: string) => boolean;
 };
+
+function choose(
+  match: RouteMatch | undefined,
+  id: string | undefined,
+  standing: Standing | undefined,
+  now: Circumstances,
+): Choice {
+  const name = match?.capability?.name;
+  const isFlagOn = () => name !== undefined && id !== undefined && now.isFlagOn(readFlag(name), id);
+  const owner = name === undefined ? undefined : now.owner(name);
+  return chooseSide({ route: match?.route, standing, owner, isFlagOn });
+}
+
+const standingOf = (match: RouteMatch | undefined, { standing }: Circumstances) =>
+  match?.capability === undefined ? undefined : standing(match.capability.name);
 
 /** Finds the route, the client's id and the side. */
 export function decide(
@@ -68,15 +87,16 @@ export function decide(
 ): Passage {
   const startedAt = performance.now();
   const match = now.routes.match(request.method ?? '', target.path);
-  const name = match?.capability.name;
-  const standing = name === undefined ? undefined : now.standing(name);
+  const standing = standingOf(match, now);
   const known = idFrom(request.headers.cookie);
   // A capability that has not moved needs no id, and its clients no cookie.
   const minted =
     known === undefined && standing !== undefined && standing.phase !== 'legacy' ? mintId() : undefined;
-  const id = known ?? minted;
-  const isFlagOn = () => name !== undefined && id !== undefined && now.isFlagOn(readFlag(name), id);
-  const choice = chooseSide({ route: match?.route, standing, isFlagOn });
+  const choice = choose(match, known ?? minted, standing, now);
   const newCookie = minted === undefined ? undefined : idCookie(minted, origin.proto);
-  return { target, match, origin, choice, newCookie, startedAt };
+  return { target, match, origin, choice, id: known ?? minted, newCookie, startedAt };
 }
+
+/** The side by what is known now. */
+export const chooseAgain = ({ match, id }: Passage, now: Circumstances): Choice =>
+  choose(match, id, standingOf(match, now), now);

@@ -108,7 +108,7 @@ test('writes go to legacy whatever the flag says', async () => {
 
 const failing: [string, RequestListener, string][] = [
   ['status', (_request, response) => void response.writeHead(500).end(), 'upstream_failed'],
-  ['unreachable', (request) => void request.socket.destroy(), 'upstream_unavailable'],
+  ['lost', (request) => void request.socket.destroy(), 'upstream_failed'],
   ['timeout', () => {}, 'upstream_timeout'],
   [
     'too_large',

@@ -1,10 +1,14 @@
-// From method and normalised path to the capability and the route that declares it.
+// From method and normalised path to the route that is declared, and its capability.
 import type { Capability, Route } from '../capability/capability.ts';
 
-export type RouteMatch = { readonly capability: Capability; readonly route: Route };
+export type RouteMatch = {
+  /** Undefined for a route of the monolith's own that touches a capability's tables. */
+  readonly capability: Capability | undefined;
+  readonly route: Route;
+};
 
 export type RouteTable = {
-  /** @returns undefined when no capability declares it: then it is legacy's. */
+  /** @returns undefined when nobody declares it: then it is legacy's. */
   match(method: string, path: string): RouteMatch | undefined;
 };
 
@@ -29,22 +33,29 @@ function bySpecificity(a: Pattern, b: Pattern): number {
   return names(a) - names(b);
 }
 
-export function createRouteTable(capabilities: readonly Capability[]): RouteTable {
+/** @param legacyRoutes `legacy.routes` of the configuration */
+export function createRouteTable(
+  capabilities: readonly Capability[],
+  legacyRoutes: readonly Route[] = [],
+): RouteTable {
   const exact = new Map<string, RouteMatch>();
   const patterns = new Map<string, Pattern[]>();
-  for (const capability of capabilities)
-    for (const route of capability.routes) {
-      const match = { capability, route };
-      const wildcard = route.path.endsWith('/*');
-      const segments = (wildcard ? route.path.slice(0, -2) : route.path).split('/').slice(1);
-      if (!wildcard && !segments.some((segment) => segment.startsWith(':'))) {
-        exact.set(`${route.method} ${route.path}`, match);
-        continue;
-      }
-      const list = patterns.get(route.method) ?? [];
-      list.push({ segments, wildcard, match });
-      patterns.set(route.method, list.sort(bySpecificity));
+  const matches: RouteMatch[] = [
+    ...legacyRoutes.map((route) => ({ capability: undefined, route })),
+    ...capabilities.flatMap((capability) => capability.routes.map((route) => ({ capability, route }))),
+  ];
+  for (const match of matches) {
+    const { method, path } = match.route;
+    const wildcard = path.endsWith('/*');
+    const segments = (wildcard ? path.slice(0, -2) : path).split('/').slice(1);
+    if (!wildcard && !segments.some((segment) => segment.startsWith(':'))) {
+      exact.set(`${method} ${path}`, match);
+      continue;
     }
+    const list = patterns.get(method) ?? [];
+    list.push({ segments, wildcard, match });
+    patterns.set(method, list.sort(bySpecificity));
+  }
   return {
     match(method, path) {
       const as = method === 'HEAD' ? 'GET' : method;

@@ -10,7 +10,7 @@ import { Readable } from 'node:stream';
 import { afterAll, expect, test } from 'vitest';
 import { rolloutFlag } from '../capability/flag-file.ts';
 import { parseTrustedProxies } from './server.ts';
-import { portOf, until, upstream } from './test-servers.ts';
+import { portOf, testIdentityKey, until, upstream } from './test-servers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'banyan-facade-'));
 const token = 'a-token-of-the-tests';
@@ -158,6 +158,16 @@ test('the admin listener is for who shows the token, and for no page of another 
   expect((await facade.ask('/metrics', {})).status).toBe(401);
   expect((await facade.ask('/nothing', {})).status).toBe(401);
   expect((await facade.ask('/nothing')).status).toBe(404);
+  const look = async (
+    path: string,
+    sent: Record<string, string> = { authorization: `Bearer ${token}` },
+    body?: string,
+  ) => (await fetch(facade.admin + path, { method: 'POST', headers: sent, ...(body && { body }) })).status;
+  expect(await look('/api/writes/reviews/look', {})).toBe(401);
+  expect(await look('/api/writes/reviews/look?waitMs=5000')).toBe(400);
+  expect(await look('/api/writes/reviews/look', undefined, '{}')).toBe(415);
+  // Without a control store no writes are watched.
+  expect(await look('/api/writes/reviews/look')).toBe(404);
   facade.child.kill('SIGTERM');
   await facade.ended;
 });
@@ -188,6 +198,20 @@ test('what stands in the way of a start is one plain message, and exit code 1', 
     [{ BANYAN_CONFIG: empty }, [], /upstreams\.legacy.*missing/],
     [{ BANYAN_CONFIG: join(folder, 'none.ts') }, [], /no such file/],
     [{ UNLEASH_URL: 'http://127.0.0.1:1/api' }, [], /UNLEASH_TOKEN is not/],
+    [
+      { BANYAN_CONTROL_URL: 'mysql://127.0.0.1:1/banyan', BANYAN_IDENTITY_KEY: await testIdentityKey() },
+      [],
+      /there is a control store, and no --legacy-url \(BANYAN_LEGACY_URL\)/,
+    ],
+    [
+      {
+        BANYAN_CONTROL_URL: 'mysql://127.0.0.1:1/banyan',
+        BANYAN_LEGACY_URL: 'mysql://127.0.0.1:1',
+        BANYAN_IDENTITY_KEY: await testIdentityKey(),
+      },
+      [],
+      /there is a control store, and no --services-url \(BANYAN_SERVICES_URL\)/,
+    ],
     [{}, ['--upstream', 'other=http://h'], /names "other"/],
     [{}, ['--upstream', 'legacy'], /not name=http/],
     [{}, ['--trusted-proxies', '10.0.0.0/99'], /10\.0\.0\.0\/99/],
@@ -203,13 +227,30 @@ test('what stands in the way of a start is one plain message, and exit code 1', 
   busy.close();
 });
 
-test('a control store that is not there is no reason not to start', async () => {
+test('a control store that is not there is no reason not to start: reads are legacy’s, writes wait, then 503', async () => {
   await using legacy = await upstream((_request, response) => void response.end('legacy'));
-  const facade = await start(['--upstream', `legacy=${legacy.url}`], {
+  const facade = await start(['--upstream', `legacy=${legacy.url}`, '--hold-ms-max', '100'], {
     BANYAN_CONTROL_URL: 'mysql://u:secret@127.0.0.1:1/banyan',
+    BANYAN_LEGACY_URL: 'mysql://u:secret@127.0.0.1:1',
+    BANYAN_SERVICES_URL: 'mysql://u:secret@127.0.0.1:1',
+    BANYAN_IDENTITY_KEY: await testIdentityKey(),
   });
   expect(await (await fetch(`${facade.listening}/api/review/list.do`)).text()).toBe('legacy');
+  expect(await (await fetch(`${facade.listening}/api/order/add.do`, { method: 'POST' })).text()).toBe(
+    'legacy',
+  );
+  const write = await fetch(`${facade.listening}/api/review/write.do`, { method: 'POST', body: 'a=1' });
+  expect([write.status, write.headers.get('retry-after'), await write.json()]).toEqual([
+    503,
+    '2',
+    { error: { code: 'write_held', message: expect.any(String) } },
+  ]);
   expect((await facade.ask('/readyz', {})).status).toBe(200);
+  expect(await (await facade.ask('/api/status')).json()).toMatchObject({
+    capabilities: [{ owner: null, epoch: null, writes: { state: 'asking', inFlight: 0, held: 0 } }, {}],
+    sides: { legacy: { reachable: false }, service: { reachable: false } },
+    replica: { registered: false },
+  });
   expect(facade.said.err).toContain('all is served from legacy until it can');
   expect(facade.said.err).not.toContain('secret');
   facade.child.kill('SIGTERM');

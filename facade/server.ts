@@ -18,8 +18,10 @@ import {
 import { StartError } from './errors.ts';
 import { createFacade, type Facade } from './facade.ts';
 import { type Flags, fileFlags, unleashFlags } from './flags.ts';
-import { createMetrics } from './metrics.ts';
+import { readSigningKey, type SigningKey } from './identity-bridge.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
 import { declaration, type FacadeOptions, parseFacadeOptions } from './options.ts';
+import { createOwners, sideUrls, type WatchedOwners } from './owners.ts';
 import { createStatus } from './status.ts';
 
 /** @throws StartError for what is not `name=url` with a name of the configuration */
@@ -99,6 +101,32 @@ const openControl = (url: string | undefined, log: Logger): Promise<ControlView>
     ? Promise.resolve(noControlStore)
     : watchControlStore(() => connectControlStore(url), log);
 
+/** @throws StartError when there is a control store, and a server of databases is missing */
+function openOwners(
+  options: FacadeOptions,
+  config: BanyanConfig,
+  metrics: Metrics,
+  log: Logger,
+): WatchedOwners | undefined {
+  const { controlUrl } = options;
+  if (controlUrl === undefined) return undefined;
+  const names = config.capabilities.map(({ name }) => name);
+  return createOwners(names, sideUrls(options), controlUrl, options, metrics, log);
+}
+
+/** @throws StartError when the configuration says whose session it is, and nothing could tell a service */
+async function openIdentityKey(
+  { identityKey, controlUrl }: FacadeOptions,
+  config: BanyanConfig,
+): Promise<SigningKey | undefined> {
+  if (identityKey !== undefined) return readSigningKey(identityKey);
+  if (config.legacy.identity === undefined || controlUrl === undefined) return undefined;
+  throw new StartError(
+    'the configuration has a bridge of identities (legacy.identity), and there is no key to sign with',
+    'set BANYAN_IDENTITY_KEY or BANYAN_IDENTITY_KEY_FILE to a private JWK for ES256',
+  );
+}
+
 /** Twice the same signal, or one after the other, means at once. */
 function stopOnSignals(facade: Facade, stop: () => Promise<void>, log: Logger): void {
   let stopping = false;
@@ -122,29 +150,31 @@ async function run(options: FacadeOptions): Promise<void> {
   const config = await loadConfig(options.config);
   const upstreams = resolveUpstreams(config, options.upstream);
   const trustedProxies = parseTrustedProxies(options.trustedProxies);
+  const identityKey = await openIdentityKey(options, config);
   const metrics = createMetrics();
+  const owners = openOwners(options, config, metrics, log);
   const flags = await openFlags(options, log);
   const control = await openControl(options.controlUrl, log);
-  const facade = await createFacade({
-    config,
-    upstreams,
-    limits: options,
-    trustedProxies,
-    flags,
-    control,
-    metrics,
+  const deps = { config, upstreams, flags, control, owners, metrics, log };
+  const facade = await createFacade({ ...deps, limits: options, trustedProxies, identityKey });
+  const admin = createAdmin({
+    token: options.adminToken ?? '',
+    registry: metrics.registry,
     log,
+    look: async (capability, waitMs) => owners?.look(capability, waitMs),
+    ...createStatus({ ...deps, facade }),
   });
-  const status = createStatus({ config, upstreams, flags, control, metrics, facade });
-  const admin = createAdmin({ token: options.adminToken ?? '', registry: metrics.registry, ...status });
   const stop = async () => {
     await facade.stop();
+    // Not sooner: until its last write is over, the others must know of this replica.
+    await owners?.stop();
     await admin.stop();
     await control.stop();
     await flags.stop();
   };
   try {
     const adminUrl = await admin.start(options.adminHost, options.adminPort);
+    await owners?.start(options.adminPublicUrl ?? adminUrl);
     const url = await facade.start(options.host, options.port);
     stopOnSignals(facade, stop, log);
     console.log(JSON.stringify({ listening: url, admin: adminUrl }));

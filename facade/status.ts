@@ -9,6 +9,9 @@ import type { ControlView } from './control-view.ts';
 import type { Facade } from './facade.ts';
 import type { Flags } from './flags.ts';
 import type { Metrics } from './metrics.ts';
+import type { Registry } from './registry.ts';
+import type { SideView } from './side-view.ts';
+import type { OwnerWrites } from './writes.ts';
 
 function packageVersion(): string {
   const file: unknown = JSON.parse(readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8'));
@@ -22,10 +25,18 @@ export type StatusDeps = {
   readonly control: Pick<ControlView, 'standing' | 'status' | 'ageSeconds'>;
   readonly metrics: Metrics;
   readonly facade: Pick<Facade, 'isListening' | 'openWebsockets'>;
+  /** Undefined without a control store. */
+  readonly owners:
+    | {
+        readonly view: Pick<SideView, 'owner' | 'status'>;
+        readonly writes: Pick<OwnerWrites, 'status'>;
+        readonly replica: Pick<Registry, 'name' | 'isRegistered'>;
+      }
+    | undefined;
 };
 
 export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'readiness' | 'status'> {
-  const { config, upstreams, flags, control, metrics, facade } = deps;
+  const { config, upstreams, flags, control, metrics, facade, owners } = deps;
   const startedAt = Date.now();
   const version = packageVersion();
 
@@ -33,20 +44,46 @@ export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'rea
     const standing = control.standing(name);
     const interlock = readInterlock(standing);
     const proposedPercent = flags.proposedPercent(readFlag(name));
+    const owner = owners?.view.owner(name);
     return {
       name,
       team,
       phase: standing?.phase ?? null,
       ready: standing?.ready ?? false,
+      owner: owner?.side ?? null,
+      epoch: owner === undefined ? null : owner.epoch.toString(),
+      writes: owners?.writes.status(name) ?? null,
       interlock: interlock.open ? { open: true, why: null } : interlock,
       proposedPercent,
-      effectivePercent: interlock.open ? proposedPercent : 0,
+      effectivePercent: owner?.side === 'service' ? 100 : interlock.open ? proposedPercent : 0,
       readsLastMinute: {
         legacy: metrics.readsLastMinute(name, 'legacy'),
         service: metrics.readsLastMinute(name, 'service'),
       },
       fallbacksLastMinute: metrics.fallbacksLastMinute(name),
     };
+  }
+  function refreshOwners(): void {
+    if (!owners) return;
+    const { gauges } = metrics;
+    gauges.owner.reset();
+    gauges.writesState.reset();
+    for (const { name } of config.capabilities) {
+      const owner = owners.view.owner(name);
+      if (owner) {
+        for (const side of ['legacy', 'service'] as const)
+          gauges.owner.set({ capability: name, side }, owner.side === side ? 1 : 0);
+        gauges.epoch.set({ capability: name }, Number(owner.epoch));
+      }
+      const writes = owners.writes.status(name);
+      if (!writes) continue;
+      gauges.writesState.set({ capability: name, state: writes.state }, 1);
+      gauges.writesInFlight.set({ capability: name }, writes.inFlight);
+      gauges.writesHeld.set({ capability: name }, writes.held);
+    }
+    for (const [side, { reachable }] of Object.entries(owners.view.status()))
+      gauges.sideReachable.set({ side }, reachable ? 1 : 0);
+    gauges.registered.set(owners.replica.isRegistered() ? 1 : 0);
   }
   const capabilities = () => config.capabilities.map(({ name, team }) => ofCapability(name, team));
 
@@ -60,6 +97,7 @@ export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'rea
         if (effectivePercent !== null) gauges.effectivePercent.set({ capability: name }, effectivePercent);
         gauges.interlockOpen.set({ capability: name }, interlock.open ? 1 : 0);
       }
+      refreshOwners();
       gauges.flagsValid.set(flags.status().fault === null ? 1 : 0);
       gauges.controlConnected.set(control.status().connected ? 1 : 0);
       const age = control.ageSeconds();
@@ -83,6 +121,11 @@ export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'rea
       uptimeSeconds: Math.floor((Date.now() - startedAt) / 1000),
       capabilities: capabilities(),
       controlStore: control.status(),
+      sides: owners?.view.status() ?? null,
+      replica:
+        owners === undefined
+          ? null
+          : { name: owners.replica.name, registered: owners.replica.isRegistered() },
       flags: flags.status(),
       upstreams,
       websocketsOpen: facade.openWebsockets(),

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { BlockList, connect } from 'node:net';
+import { exportJWK, generateKeyPair } from 'jose';
 import { pino } from 'pino';
 import type { BanyanConfig, Capability, Route } from '../capability/capability.ts';
 import type { Standing } from '../capability/phase.ts';
@@ -35,6 +36,12 @@ export async function upstream(handler: RequestListener): Promise<TestServer> {
       server.closeAllConnections();
     },
   };
+}
+
+/** A private key as BANYAN_IDENTITY_KEY has it. */
+export async function testIdentityKey(): Promise<string> {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
+  return JSON.stringify({ ...(await exportJWK(privateKey)), kid: 'test', alg: 'ES256' });
 }
 
 export const manner: BanyanConfig['legacy']['manner'] = {
@@ -71,6 +78,11 @@ type Overrides = {
   readonly trusted?: readonly string[];
   readonly standing?: () => Standing | undefined;
   readonly flags?: FacadeDeps['flags'];
+  readonly owners?: FacadeDeps['owners'];
+  readonly metrics?: Metrics;
+  readonly legacyRoutes?: readonly Route[];
+  /** Instead of the one with `routes`. */
+  readonly capabilities?: readonly Capability[];
   readonly log?: FacadeDeps['log'];
 };
 
@@ -78,18 +90,20 @@ export async function startFacade(given: Overrides): Promise<TestFacade> {
   const upstreams = { legacy: given.legacy, reviews: given.service ?? 'http://127.0.0.1:1' };
   const trustedProxies = new BlockList();
   for (const address of given.trusted ?? []) trustedProxies.addAddress(address);
-  const metrics = createMetrics();
+  const metrics = given.metrics ?? createMetrics();
   const facade = await createFacade({
     config: {
       upstreams,
-      legacy: { database: 'shop', manner },
-      capabilities: [capability(given.routes ?? [])],
+      legacy: { database: 'shop', manner, routes: given.legacyRoutes ?? [] },
+      capabilities: given.capabilities ?? [capability(given.routes ?? [])],
     },
     upstreams,
     limits: { ...parseFacadeOptions([], {}), stopMsMax: 2_000, websocketGraceMsMax: 100, ...given.limits },
     trustedProxies,
     flags: given.flags ?? { isOn: () => true },
     control: { standing: given.standing ?? (() => ({ phase: 'reads', ready: true })) },
+    owners: given.owners,
+    identityKey: undefined,
     metrics,
     log: given.log ?? pino({ level: 'silent' }),
   });

@@ -5,11 +5,17 @@ import { dirname } from 'node:path';
 import { isIdentity } from '../acl/identity.ts';
 import type { BanyanConfig, Capability, Side } from '../capability/capability.ts';
 import { controlSchema } from '../capability/control-store.ts';
+import { fencedTables } from '../capability/fence-triggers.ts';
+import { fenceAccount, ownProcedures, ownProceduresSql } from '../capability/own-procedures.ts';
+import { applierTables } from '../sync/applier-tables.ts';
 import { type Account, type ServerName, secretFile } from './command.ts';
+
+/** `banyan_fence` is who the fence's triggers run as: nobody logs in with it. */
+export type Grantee = Account | 'banyan_fence';
 
 export type Grant = {
   readonly server: ServerName;
-  readonly account: Account;
+  readonly account: Grantee;
   readonly why: string;
   readonly rights: readonly string[];
 };
@@ -23,6 +29,15 @@ const columnRights = (database: string, table: string, columns: readonly string[
 const writeRights = 'SELECT, INSERT, UPDATE, DELETE';
 const own = (rights: string, ...tables: string[]) =>
   tables.map((table) => `${rights} ON ${quote(controlSchema)}.${quote(table)}`);
+
+/** What every server has, and what each kind has besides, in words that the other kind takes for a comment. */
+const serverRights = (both: string, { mariadb, mysql }: { mariadb?: string; mysql?: string }) =>
+  `${both}${mariadb ? ` /*M!100502 , ${mariadb} */` : ''}${mysql ? ` /*!80000 , ${mysql} */` : ''} ON *.*`;
+
+const mayAsk = ownProcedures.map((name) => `EXECUTE ON PROCEDURE ${quote(controlSchema)}.${quote(name)}`);
+
+/** Where MySQL shows who waits for whom; MariaDB shows it in information_schema. */
+const lockWaits = 'SELECT ON `performance_schema`.*';
 
 type Tables = { readonly name: string; readonly rights: (database: string) => string }[];
 
@@ -69,6 +84,11 @@ function sideGrants(config: BanyanConfig, side: Side): Grant[] {
   const writes = config.capabilities.flatMap((each) =>
     writtenTables(each, side).map((table) => `${writeRights} ON ${quote(databaseOf(each))}.${quote(table)}`),
   );
+  const fenced = config.capabilities.flatMap((each) =>
+    fencedTables(each, side).map(
+      (table) => `TRIGGER, REFERENCES ON ${quote(databaseOf(each))}.${quote(table)}`,
+    ),
+  );
   return [
     {
       server,
@@ -86,39 +106,54 @@ function sideGrants(config: BanyanConfig, side: Side): Grant[] {
       why: 'the worker writes the tables that follow the other side, and where it is',
       rights: [
         ...new Set(writes),
-        ...own(
-          writeRights,
-          'banyan_stream',
-          'banyan_backfill',
-          'banyan_quarantine',
-          'banyan_stop',
-          'banyan_tripwire',
-          'banyan_worker',
-          'banyan_verify',
-          'banyan_mismatch',
-          'banyan_touched',
-        ),
-        ...own('SELECT, UPDATE', 'banyan_fence'),
+        ...[...applierTables].flatMap(([table, verbs]) => own(verbs.join(', '), table)),
+        // At the opening it looks who is in the way of the fence row, and ends those sessions.
+        serverRights('PROCESS', { mariadb: 'CONNECTION ADMIN', mysql: 'CONNECTION_ADMIN' }),
+        lockWaits,
+        ...mayAsk,
       ],
     },
     {
       server,
+      account: 'banyan_fence',
+      // Without REFERENCES it would not be shown the columns.
+      why: "the fence's triggers run as it, and what tells of triggers and counters; nobody can log in with it",
+      rights: [
+        ...own('SELECT, UPDATE', 'banyan_fence'),
+        ...own('INSERT', 'banyan_written'),
+        ...mayAsk,
+        ...fenced,
+      ],
+    },
+    {
+      server,
+      account: 'banyan_facade',
+      why: 'a facade that holds writes reads which side may have them, and how far the streams are',
+      rights: own('SELECT', 'banyan_fence', 'banyan_hold', 'banyan_stream'),
+    },
+    {
+      server,
       account: 'banyan_cli',
-      why: 'the CLI looks at streams, asks for backfills and verifications, acknowledges stops',
+      why: 'the CLI looks at streams, asks for backfills and verifications, acknowledges stops, changes the owner',
       rights: [
         ...own(
           'SELECT',
           'banyan_stream',
           'banyan_tripwire',
           'banyan_worker',
-          'banyan_fence',
-          'banyan_hold',
+          'banyan_proven',
           'banyan_heartbeat',
           'banyan_mismatch',
           'banyan_touched',
         ),
         ...own('SELECT, INSERT, UPDATE', 'banyan_backfill', 'banyan_verify'),
-        ...own('SELECT, UPDATE', 'banyan_stop', 'banyan_quarantine'),
+        ...own('SELECT, UPDATE', 'banyan_stop', 'banyan_quarantine', 'banyan_fence'),
+        ...own(writeRights, 'banyan_hold', 'banyan_writer'),
+        ...own('SELECT, DELETE', 'banyan_written'),
+        ...mayAsk,
+        // Who is in the way of a turn, and whether an XA transaction is undecided.
+        serverRights('PROCESS', { mysql: 'XA_RECOVER_ADMIN' }),
+        lockWaits,
       ],
     },
   ];
@@ -130,16 +165,23 @@ export function accountGrants(config: BanyanConfig): Grant[] {
     {
       server: 'control',
       account: 'banyan_facade',
-      why: 'the facade reads phases and evidence',
-      rights: own('SELECT', 'capability', 'evidence'),
+      why: 'the facade reads phases and evidence, and says that it is there',
+      rights: [...own('SELECT', 'capability', 'evidence'), ...own(writeRights, 'replica')],
+    },
+    {
+      server: 'control',
+      account: 'banyan_apply',
+      why: 'the worker writes down which sessions it has ended',
+      rights: own('INSERT', 'audit'),
     },
     {
       server: 'control',
       account: 'banyan_cli',
       why: 'the CLI moves phases, records evidence, appends to the audit',
       rights: [
-        ...own('SELECT, INSERT, UPDATE', 'capability', 'evidence'),
-        ...own('SELECT, INSERT', 'audit'),
+        ...own('SELECT, INSERT, UPDATE', 'capability', 'evidence', 'change_of_owner'),
+        ...own('SELECT, INSERT', 'audit', 'change_step'),
+        ...own('SELECT, DELETE', 'replica'),
         ...own('SELECT', 'schema_version'),
       ],
     },
@@ -159,10 +201,24 @@ export function accountSql(account: Account, password: string, host: string): st
   ];
 }
 
+/**
+ * The account that the fence's triggers run as, and what looks at triggers as that account. Its rights are added to, never
+ * taken: between the two every write of a fenced table would fail.
+ */
+export function fenceAccountSql(): string[] {
+  // Nobody keeps the password, and servers that can lock an account do.
+  const secret = randomBytes(24).toString('base64url');
+  return [
+    `CREATE USER IF NOT EXISTS ${fenceAccount} IDENTIFIED BY '${secret}' /*M!100402 ACCOUNT LOCK */ /*!50706 ACCOUNT LOCK */`,
+    ...ownProceduresSql,
+  ];
+}
+
 export const grantSql = ({ account, rights }: Grant, host: string): string[] =>
   rights.map((right) => `GRANT ${right} TO ${userName(account, host)}`);
 
-const userName = (account: Account, host: string) => `'${account}'@'${host.replaceAll("'", "''")}'`;
+const userName = (account: Grantee, host: string) =>
+  account === 'banyan_fence' ? fenceAccount : `'${account}'@'${host.replaceAll("'", "''")}'`;
 
 /** A secret from its file; made at random when there is none, the same ever after. */
 export function secretIn(folder: string, name: string): string {

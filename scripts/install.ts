@@ -12,7 +12,15 @@ import {
 import { openBinlog } from '../sync/binlog/reader.ts';
 import type { Position } from '../sync/position.ts';
 import { referencesOf } from '../sync/worker.ts';
-import { accountGrants, accountSql, type Grant, grantSql, secretIn } from './accounts.ts';
+import {
+  accountGrants,
+  accountSql,
+  fenceAccountSql,
+  type Grant,
+  type Grantee,
+  grantSql,
+  secretIn,
+} from './accounts.ts';
 import {
   actorOf,
   actorOption,
@@ -28,17 +36,44 @@ import {
 } from './command.ts';
 import { readStack } from './stack.ts';
 
-/** The URLs as given, or the running stack's with its own account: installing needs every right. */
-function adminUrl(server: ServerName, values: ServerValues): URL {
+type AdminWork = { readonly doing: string; readonly may: string; readonly byHand: string };
+
+const installing: AdminWork = {
+  doing: 'installing',
+  may: 'create schemas, users and grants',
+  byHand: '"banyan install --print" for a DBA',
+};
+
+/**
+ * The URLs as given, or the running stack's with its own account.
+ * @throws CommandError when neither has a user
+ */
+export function adminUrl(
+  server: ServerName,
+  values: ServerValues,
+  { doing, may, byHand }: AdminWork = installing,
+): URL {
   const stack = readStack(values.folder);
   const url = serverUrl(server, values, stack);
   if (url.username === '' && stack && url.host === new URL(stack.databases[server]).host)
     return new URL(stack.databases[server]);
   if (url.username === '')
     throw new CommandError(
-      `installing on ${url.host} needs an account that may create schemas, users and grants: mysql://USER:PASSWORD@${url.host}, or "banyan install --print" for a DBA`,
+      `${doing} on ${url.host} needs an account that may ${may}: mysql://USER:PASSWORD@${url.host}, or ${byHand}`,
     );
   return url;
+}
+
+/** The accounts of some grants, made anew: those who log in with their passwords, then the one that nobody logs in with. */
+function accountsSql(
+  grants: readonly Grant[],
+  passwordOf: (account: Exclude<Grantee, 'banyan_fence'>) => string,
+  host: string,
+): string[] {
+  const accounts = new Set(grants.map(({ account }) => account));
+  return [...accounts].flatMap((account) =>
+    account === 'banyan_fence' ? fenceAccountSql() : accountSql(account, passwordOf(account), host),
+  );
 }
 
 const printedSchema = (schema: OwnSchema) => [
@@ -59,8 +94,9 @@ function printed(grants: readonly Grant[], host: string): string {
   for (const server of ['control', 'legacy', 'services'] as const) {
     const here = grants.filter((grant) => grant.server === server);
     lines.push('', `-- On the ${server} server`, ...printedSchema(server === 'control' ? 'control' : 'side'));
-    for (const account of new Set(here.map((grant) => grant.account)))
-      lines.push(...accountSql(account, `PASSWORD_OF_${account}`, host).map((statement) => `${statement};`));
+    lines.push(
+      ...accountsSql(here, (account) => `PASSWORD_OF_${account}`, host).map((statement) => `${statement};`),
+    );
     for (const grant of here)
       lines.push(
         `-- ${grant.account}: ${grant.why}`,
@@ -83,9 +119,8 @@ async function installAccounts(
 ): Promise<void> {
   const sql = await connectTo(server, url);
   try {
-    for (const account of new Set(grants.map((grant) => grant.account)))
-      for (const statement of accountSql(account, secretIn(values.folder, account), host))
-        await sql.query(statement);
+    for (const statement of accountsSql(grants, (account) => secretIn(values.folder, account), host))
+      await sql.query(statement);
     for (const grant of grants) for (const statement of grantSql(grant, host)) await sql.query(statement);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

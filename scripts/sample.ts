@@ -7,8 +7,9 @@ import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import { controlSchema } from '../capability/control-store.ts';
 import { setReadPercent, writeFlagFile } from '../capability/flag-file.ts';
 import type { Declaration, Values } from '../capability/options.ts';
-import { accountGrants, secretIn } from './accounts.ts';
+import { secretIn } from './accounts.ts';
 import { CommandError, configOf } from './command.ts';
+import { identityKeysIn } from './identity-keys.ts';
 import { keepRunning } from './keep-running.ts';
 import { startPrivateServer } from './private-server.ts';
 import type { RunFolder } from './run-folder.ts';
@@ -35,6 +36,13 @@ export const sampleOptions = {
     default: 8080,
     env: 'BANYAN_FACADE_PORT',
     help: "The facade's port; 0 for any free one, as for the others.",
+  },
+  replicas: {
+    type: 'integer',
+    default: 1,
+    min: 1,
+    max: 5,
+    help: 'How many facades; each further one is ten ports further, its admin listener, too.',
   },
   adminPort: { type: 'port', default: 8081, env: 'BANYAN_ADMIN_PORT', help: "The facade's admin listener." },
   legacyPort: { type: 'port', default: 8082, env: 'BANYAN_LEGACY_PORT', help: 'The monolith itself.' },
@@ -97,11 +105,24 @@ export type SampleInput = {
   giveUp(message: string): void;
 };
 
+/** The ports of each facade. */
+const facadePorts = ({ replicas, port, adminPort }: SampleInput['values']) =>
+  Array.from({ length: replicas }, (_, index) => ({
+    port: port === 0 ? 0 : port + 10 * index,
+    adminPort: adminPort === 0 ? 0 : adminPort + 10 * index,
+    name: index === 0 ? 'facade' : `facade-${index + 1}`,
+  }));
+
 /** A busy port is found before anything is started, and all of them at once. */
 async function checkPorts(values: SampleInput['values']): Promise<void> {
   const wanted = [
-    ['--port', values.port, 'the facade'],
-    ['--admin-port', values.adminPort, 'the admin listener'],
+    ...facadePorts(values).flatMap(
+      ({ port, adminPort, name }) =>
+        [
+          ['--port', port, `the ${name}`],
+          ['--admin-port', adminPort, `the admin listener of the ${name}`],
+        ] as const,
+    ),
     ['--legacy-port', values.legacyPort, 'the monolith'],
     ['--reviews-port', values.reviewsPort, 'the reviews service'],
     ['--wishlist-port', values.wishlistPort, 'the wishlist service'],
@@ -203,19 +224,20 @@ async function onServer<T>(
   }
 }
 
-/** The application's own account, which owns its schema and nothing else. */
+/** An account of the application's: its own, which owns its schema and nothing else, or another one's with fewer rights. */
 async function applicationDatabase(
   folder: string,
   server: string,
   schema: string,
   account: string,
+  rights = 'ALL',
 ): Promise<string> {
   const password = secretIn(folder, account);
   await onServer(server, async (query) => {
     await query(`CREATE DATABASE IF NOT EXISTS \`${schema}\``);
     await query(`CREATE USER IF NOT EXISTS '${account}'@'%' IDENTIFIED BY '${password}'`);
     await query(`ALTER USER '${account}'@'%' IDENTIFIED BY '${password}'`);
-    await query(`GRANT ALL ON \`${schema}\`.* TO '${account}'@'%'`);
+    await query(`GRANT ${rights} ON \`${schema}\`.* TO '${account}'@'%'`);
   });
   const url = new URL(withPath(server, schema));
   url.username = account;
@@ -254,6 +276,14 @@ export async function startSample(input: SampleInput): Promise<Stack> {
     applicationDatabase(values.folder, servicesServer, databaseOf('reviews'), 'reviews_app'),
     applicationDatabase(values.folder, servicesServer, databaseOf('wishlist'), 'wishlist_app'),
   ]);
+  const batchUrl = await applicationDatabase(
+    values.folder,
+    legacyServer,
+    config.legacy.database,
+    'shop_batch',
+    'SELECT, INSERT, UPDATE, DELETE',
+  );
+  const identityKeys = await identityKeysIn(values.folder);
   const monolithEnv = {
     LEGACY_DATABASE_URL: shopUrl,
     LEGACY_PORT: String(values.legacyPort),
@@ -267,7 +297,11 @@ export async function startSample(input: SampleInput): Promise<Stack> {
       input,
       'reviews',
       [join(root, 'extracted', 'reviews', 'server.ts')],
-      { REVIEWS_DATABASE_URL: reviewsUrl, REVIEWS_PORT: String(values.reviewsPort) },
+      {
+        REVIEWS_DATABASE_URL: reviewsUrl,
+        REVIEWS_PORT: String(values.reviewsPort),
+        REVIEWS_IDENTITY_KEYS: identityKeys.publicKeys,
+      },
       { listening: 'REVIEWS_PORT' },
     ),
     part(
@@ -343,30 +377,41 @@ export async function startSample(input: SampleInput): Promise<Stack> {
     for (const { name } of config.capabilities) setReadPercent(flags, name, 0);
   }
   const token = secretIn(values.folder, 'admin-token');
-  const facadeAccount =
-    accountGrants(config).find(({ account }) => account === 'banyan_facade')?.account ?? 'banyan_facade';
-  const controlUrl = new URL(withPath(controlServer, controlSchema));
-  controlUrl.username = facadeAccount;
-  controlUrl.password = secretIn(values.folder, facadeAccount);
-  const facade = await part(
-    input,
-    'facade',
-    [join(root, 'facade', 'server.ts')],
-    {
-      BANYAN_CONFIG: values.config,
-      BANYAN_FACADE_PORT: String(values.port),
-      BANYAN_ADMIN_PORT: String(values.adminPort),
-      BANYAN_ADMIN_TOKEN: token,
-      BANYAN_CONTROL_URL: controlUrl.href,
-      BANYAN_FLAGS: flags,
-      BANYAN_UPSTREAMS: `legacy=${legacy},reviews=${services.reviews},wishlist=${services.wishlist}`,
-    },
-    { listening: 'BANYAN_FACADE_PORT', admin: 'BANYAN_ADMIN_PORT' },
+  const asFacade = (server: string, path: string) => {
+    const url = new URL(withPath(server, path));
+    url.username = 'banyan_facade';
+    url.password = secretIn(values.folder, 'banyan_facade');
+    return url.href;
+  };
+  const facades = await Promise.all(
+    facadePorts(values).map(async ({ name, port, adminPort }) => {
+      const said = await part(
+        input,
+        name,
+        [join(root, 'facade', 'server.ts')],
+        {
+          BANYAN_CONFIG: values.config,
+          BANYAN_FACADE_PORT: String(port),
+          BANYAN_ADMIN_PORT: String(adminPort),
+          BANYAN_ADMIN_TOKEN: token,
+          BANYAN_CONTROL_URL: asFacade(controlServer, controlSchema),
+          BANYAN_LEGACY_URL: asFacade(legacyServer, ''),
+          BANYAN_SERVICES_URL: asFacade(servicesServer, ''),
+          BANYAN_IDENTITY_KEY: identityKeys.privateKey,
+          BANYAN_FLAGS: flags,
+          BANYAN_UPSTREAMS: `legacy=${legacy},reviews=${services.reviews},wishlist=${services.wishlist}`,
+        },
+        { listening: 'BANYAN_FACADE_PORT', admin: 'BANYAN_ADMIN_PORT' },
+      );
+      return { url: said.listening ?? '', admin: said.admin ?? '' };
+    }),
   );
+  const [first] = facades;
   return {
     ready: true,
-    facade: facade.listening ?? '',
-    admin: facade.admin ?? '',
+    facade: first?.url ?? '',
+    admin: first?.admin ?? '',
+    facades,
     legacy,
     services,
     worker: worker.listening ?? '',
@@ -375,6 +420,7 @@ export async function startSample(input: SampleInput): Promise<Stack> {
       services: withPath(servicesServer, databaseOf('reviews')),
       control: withPath(controlServer, controlSchema),
     },
+    batch: batchUrl,
     token,
     flags,
   };

@@ -5,15 +5,19 @@ import { join } from 'node:path';
 
 export type Stack = {
   readonly ready: true;
+  /** The first one's. */
   readonly facade: string;
   readonly admin: string;
+  readonly facades: readonly { readonly url: string; readonly admin: string }[];
   readonly legacy: string;
   readonly services: Readonly<Record<string, string>>;
   /** Its status. */
   readonly worker: string;
   /** mysql:// with an account that may do everything there. */
   readonly databases: { readonly legacy: string; readonly services: string; readonly control: string };
-  /** Of the admin listener. */
+  /** The monolith's schema, with the account of its nightly batch. */
+  readonly batch: string;
+  /** Of the admin listeners. */
   readonly token: string;
   readonly flags: string;
 };

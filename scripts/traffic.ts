@@ -1,58 +1,112 @@
-// A little client traffic for the demo: people who look at products and their reviews, and keep wish lists.
-// It writes no reviews: until there is a change stream they would be on one side only.
+// A little client traffic for the demo: people who look at products and their reviews, and a few who are logged in, write reviews,
+// recommend them, look at them, and expect to find what they wrote.
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type Traffic = {
-  /** Since the last call. */
-  take(): { readonly requests: number; readonly failures: number };
+  /** Since the last call. `missing`: own writes that their writer did not find. */
+  take(): { readonly requests: number; readonly failures: number; readonly missing: number };
   stop(): Promise<void>;
 };
 
 const clients = 20;
+/** Of them, the ones who are logged in. */
+const members = 4;
 const requestsPerSecond = 10;
+/** One of these each so many turns. */
+const writeEvery = 10;
 
-/** Starts asking the facade, some ten requests a second by twenty clients who keep their cookies. */
-export function startTraffic(facade: string, products: readonly number[]): Traffic {
-  const cookies = new Map<number, string>();
+type Client = {
+  /** Always the same facade, as behind a sticky balancer. */
+  readonly facade: string;
+  readonly member: string | undefined;
+  readonly cookies: Map<string, string>;
+};
+
+type Answer = { readonly status: number; readonly body: unknown };
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null;
+const field = (answer: Answer | undefined, name: string): unknown =>
+  isRecord(answer?.body) ? answer.body[name] : undefined;
+
+/** Starts asking the facades, some ten requests a second by twenty clients who keep their cookies. */
+export function startTraffic(facades: readonly string[], products: readonly number[]): Traffic {
   const stopped = new AbortController();
-  let requests = 0;
-  let failures = 0;
-  const ask = async (client: number, path: string) => {
-    const cookie = cookies.get(client);
-    requests++;
+  const counts = { requests: 0, failures: 0, missing: 0 };
+  const people = Array.from(
+    { length: clients },
+    (_, index): Client => ({
+      facade: facades[index % facades.length] ?? '',
+      member: index < members ? `member${index + 1}` : undefined,
+      cookies: new Map(),
+    }),
+  );
+
+  async function ask(
+    { facade, cookies }: Client,
+    path: string,
+    form?: Readonly<Record<string, string>>,
+  ): Promise<Answer | undefined> {
+    counts.requests++;
     try {
       const response = await fetch(new URL(path, facade), {
-        headers: cookie ? { cookie } : {},
-        signal: AbortSignal.any([stopped.signal, AbortSignal.timeout(10_000)]),
+        headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
+        signal: AbortSignal.any([stopped.signal, AbortSignal.timeout(15_000)]),
+        ...(form && { method: 'POST', body: new URLSearchParams(form) }),
       });
-      await response.arrayBuffer();
-      if (response.status >= 500) failures++;
-      const kept = response.headers.getSetCookie().map((each) => each.split(';', 1)[0]);
-      if (kept.length > 0) cookies.set(client, kept.join('; '));
+      for (const cookie of response.headers.getSetCookie()) {
+        const [name = '', value = ''] = (cookie.split(';', 1)[0] ?? '').split('=', 2);
+        cookies.set(name, value);
+      }
+      const isJson = response.headers.get('content-type')?.startsWith('application/json') ?? false;
+      const body: unknown = isJson ? await response.json() : await response.arrayBuffer();
+      const answer = { status: response.status, body };
+      if (response.status >= 500 || field(answer, 'resultCode') === '9999') counts.failures++;
+      return answer;
     } catch {
-      if (!stopped.signal.aborted) failures++;
+      if (!stopped.signal.aborted) counts.failures++;
+      return undefined;
     }
-  };
+  }
+
+  /** Writes, looks and recommends; then it must be the newest of the product. */
+  async function write(client: Client, product: number, turn: number): Promise<void> {
+    if (!client.cookies.has('SHOPSESSION'))
+      await ask(client, '/api/member/login.do', { mbrId: client.member ?? '', mbrPw: 'shop1234' });
+    const text = `${turn}번째로 다시 샀어요. 만족합니다.`;
+    const prdNo = String(product);
+    const written = await ask(client, '/api/review/write.do', { prdNo, starPnt: '09', rvwCtnt: text });
+    const rvwSeq = field(written, 'rvwSeq');
+    if (typeof rvwSeq !== 'number') return;
+    const list = await ask(client, `/api/review/list.do?prdNo=${prdNo}`);
+    const listed = field(list, 'rvwList');
+    if (Array.isArray(listed) && !listed.some((each) => isRecord(each) && each.rvwSeq === rvwSeq))
+      counts.missing++;
+    await ask(client, `/api/review/view.do?rvwSeq=${rvwSeq}`);
+    await ask(client, '/api/review/recommend.do', { rvwSeq: String(rvwSeq) });
+  }
+
   const paths = (product: number) => [
     `/api/review/list.do?prdNo=${product}`,
     `/products/${product}`,
     `/api/review/list.do?prdNo=${product}&sort=STAR&page=2`,
     `/api/review/summary.do?prdNo=${product}`,
   ];
-  const run = async () => {
+  async function run(): Promise<void> {
     for (let turn = 0; !stopped.signal.aborted; turn++) {
       const product = products[turn % products.length] ?? 1;
-      const choices = paths(product);
-      await ask(turn % clients, choices[turn % choices.length] ?? '/');
+      const writer = people[Math.floor(turn / writeEvery) % members];
+      const reader = people[turn % clients];
+      if (writer && turn % writeEvery === 0) await write(writer, product, turn);
+      else if (reader) await ask(reader, paths(product)[(turn + Math.floor(turn / clients)) % 4] ?? '/');
       await delay(1000 / requestsPerSecond, undefined, { signal: stopped.signal }).catch(() => undefined);
     }
-  };
+  }
   const done = run();
   return {
     take: () => {
-      const taken = { requests, failures };
-      requests = 0;
-      failures = 0;
+      const taken = { ...counts };
+      Object.assign(counts, { requests: 0, failures: 0, missing: 0 });
       return taken;
     },
     stop: async () => {

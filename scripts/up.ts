@@ -15,8 +15,7 @@ import { startTraffic } from './traffic.ts';
 const guide = (stack: Stack, folder: string, product: number) => `
 The shop is at ${stack.facade} (behind it the monolith at ${stack.legacy}).
 
-  facade         ${stack.facade}
-  admin          ${stack.admin}   curl -H "Authorization: Bearer ${stack.token}" ${stack.admin}/api/status
+${stack.facades.map(({ url, admin }) => `  facade         ${url}\n  admin          ${admin}   curl -H "Authorization: Bearer ${stack.token}" ${admin}/api/status`).join('\n')}
   reviews        ${stack.services.reviews}   the extracted service
   wishlist       ${stack.services.wishlist}   another
   worker         ${stack.worker}   ${stack.worker}/api/status
@@ -33,6 +32,8 @@ Try, in another terminal:
   npx banyan shift reviews --reads 50      half of the clients read from it, within a second
   npx banyan status
   npx banyan shift reviews --reads 0       and back
+  LEGACY_DATABASE_URL='${stack.batch}' node legacy-monolith/batch/nightly.ts
+                                           what cron runs at four in the morning, past the facade
   open ${stack.facade}/products/${product}   log in as member1, password shop1234
 
 Ctrl-C stops all of it.`;
@@ -71,7 +72,13 @@ async function main(argv: readonly string[]): Promise<void> {
     });
     const products = await popularProducts(stack.databases.legacy);
     writeStack(values.folder, stack);
-    if (!values.quiet) started.push(startTraffic(stack.facade, products));
+    if (!values.quiet)
+      started.push(
+        startTraffic(
+          stack.facades.map(({ url }) => url),
+          products,
+        ),
+      );
     console.log(values.json ? JSON.stringify(stack) : guide(stack, values.folder, products[0] ?? 1));
   };
   try {

@@ -85,6 +85,20 @@ async function expectSame(cookie?: string): Promise<void> {
   expect(differences(suite, straight, through)).toEqual([]);
 }
 
+/** The suite writes, too: until that is on the service, its client (by default those without cookies) reads from the owner. */
+async function ownWritesArrived(cookie?: string): Promise<void> {
+  const [ask] = suite;
+  if (!ask) throw new Error('the suite is not empty');
+  await vi.waitUntil(
+    async () => {
+      const before = (await readsBySide()).service;
+      await answerTo(stack.facade, ask, cookie ? { cookie } : {});
+      return (await readsBySide()).service > before;
+    },
+    { timeout: 10_000, interval: 20 },
+  );
+}
+
 /** Ids as the facade mints them: 128 bits, base64url. */
 const idCookie = (index: number) =>
   `banyan_id=${Buffer.from(index.toString().padStart(16, '0')).toString('base64url')}`;
@@ -198,6 +212,7 @@ describe('reviews move by flag', () => {
     expect(moved.length).toBeGreaterThan(70);
     expect(moved.length).toBeLessThan(130);
     await expectSame(idCookie(moved[0] ?? 0));
+    await ownWritesArrived(idCookie(moved[0] ?? 0));
     await stack.banyan('shift', 'reviews', '--reads', '75');
     const later = await onService();
     expect(moved.filter((index) => !later.includes(index))).toEqual([]);
@@ -206,6 +221,7 @@ describe('reviews move by flag', () => {
 
   test('at 100 % every read is the service’s, to the byte, and none fell back', async () => {
     await stack.banyan('shift', 'reviews', '--reads', '100');
+    await ownWritesArrived();
     const before = await readsBySide();
     await expectSame();
     const after = await readsBySide();
@@ -267,6 +283,7 @@ describe('reviews move by flag', () => {
       async () => (await fetch(new URL('/readyz', stack.services.reviews)).catch(() => undefined))?.ok,
       { timeout: 20_000 },
     );
+    await ownWritesArrived();
     const [before, counted] = [await readsBySide(), await fallbacks()];
     await expectSame();
     expect((await readsBySide()).service - before.service).toBe(suite.filter(({ moves }) => moves).length);

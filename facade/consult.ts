@@ -1,0 +1,38 @@
+// Legacy's word on what a service must not know, before it is asked to write.
+import type { Pool } from 'undici';
+import type { ServiceResponse } from '../acl/http.ts';
+import { jsonOrText, readBounded } from './ask-service.ts';
+import { faultOf, UpstreamError } from './errors.ts';
+import { traceOf } from './headers.ts';
+import { withoutOwnCookies } from './identity.ts';
+import type { Client } from './pins.ts';
+
+/** With the client's own cookies. @throws UpstreamError: nothing was executed */
+export type Consult = (client: Client, method: 'GET' | 'HEAD', path: string) => Promise<ServiceResponse>;
+
+const consultMsMax = 2_000;
+
+export function createConsult(legacy: Pool, bytesMax: number): Consult {
+  return async ({ request, origin }, method, path) => {
+    const cookie = withoutOwnCookies(request.headers.cookie ?? '');
+    const { forwardedFor, proto, host } = origin;
+    try {
+      const { statusCode, body } = await legacy.request({
+        method,
+        path,
+        headers: {
+          accept: 'application/json',
+          'x-forwarded-for': forwardedFor,
+          'x-forwarded-proto': proto,
+          ...(host !== '' && { 'x-forwarded-host': host }),
+          ...(cookie !== '' && { cookie }),
+          ...traceOf(request.headers),
+        },
+        signal: AbortSignal.timeout(consultMsMax),
+      });
+      return { status: statusCode, body: jsonOrText(await readBounded(body, bytesMax)) };
+    } catch (error) {
+      throw new UpstreamError(faultOf(error), 'legacy could not be consulted about a write', error);
+    }
+  };
+}

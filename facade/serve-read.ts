@@ -1,0 +1,150 @@
+// Serves a read of a declared route: from the side that was chosen, or from where the client's own writes are, and from legacy when
+// the service cannot and may be stood in for.
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import type { Pool } from 'undici';
+import type { LegacyManner } from '../acl/http.ts';
+import type { Capability, ReadRoute } from '../capability/capability.ts';
+import type { Standing } from '../capability/phase.ts';
+import { type Answers, atMostEach } from './answers.ts';
+import { faultCodeOf, ServiceFault } from './ask-service.ts';
+import type { Choice } from './choose-side.ts';
+import { faults } from './errors.ts';
+import { traceOf } from './headers.ts';
+import { dress } from './legacy-manner.ts';
+import type { Metrics } from './metrics.ts';
+import type { Limits } from './options.ts';
+import type { Pin } from './own-writes.ts';
+import type { Passage } from './passage.ts';
+import type { Pins } from './pins.ts';
+import type { ServeLegacy } from './serve-legacy.ts';
+import { translateRead } from './translate.ts';
+
+export type ServeReadDeps = {
+  readonly toLegacy: ServeLegacy;
+  readonly answers: Answers;
+  readonly pins: Pins;
+  readonly standing: (capability: string) => Standing | undefined;
+  /** Chooses again: the fences have been looked at. */
+  readonly choose: (passage: Passage) => Choice;
+  readonly manner: LegacyManner;
+  readonly servicePool: (upstream: string) => Pool;
+  readonly limits: Limits;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+};
+
+export type ServeRead = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  passage: Passage,
+  route: ReadRoute,
+) => void | Promise<void>;
+
+export function createServeRead(deps: ServeReadDeps): ServeRead {
+  const { toLegacy, answers, pins, manner, limits, metrics, log } = deps;
+  const isTimeToLog = atMostEach(10_000);
+
+  /** What the client has written, of all that the route reads. */
+  function pinsOf(request: FastifyRequest, { match, origin }: Passage, { alsoReads }: ReadRoute): Pin[] {
+    const found: Pin[] = [];
+    const client = { request: request.raw, origin };
+    const own = match?.capability && pins.pinOf(client, match.capability.name);
+    if (own) found.push(own);
+    for (const capability of alsoReads ?? []) {
+      const pin = pins.pinOf(client, capability);
+      if (pin) found.push(pin);
+    }
+    return found;
+  }
+
+  /** For a route that cannot follow its client: waits until what it wrote has come to legacy, for so long at most. */
+  async function arrived(behind: readonly Pin[], reply: FastifyReply): Promise<void> {
+    const wait = async (pin: Pin) => {
+      const isFresh = await pins.untilFresh(pin, 'legacy', limits.ownReadMsMax, reply.raw);
+      metrics.readOwnWrite(pin.capability, isFresh ? 'waited' : 'late');
+    };
+    await Promise.all(behind.map(wait));
+  }
+
+  /** The side where the client's own write is seen. */
+  async function sideFor(passage: Passage, pin: Pin): Promise<Choice> {
+    let { choice } = passage;
+    let judged = pins.judge(pin, choice.side);
+    if (judged === 'refresh-first') {
+      await pins.refresh();
+      choice = deps.choose(passage);
+      judged = pins.judge(pin, choice.side);
+    }
+    metrics.readOwnWrite(pin.capability, judged === 'fresh' ? 'fresh' : 'owner');
+    // Still not known at the pin's epoch: the fences cannot be read, or the cookie is invented.
+    return judged === 'stale' ? { side: pin.side, reason: 'own-write' } : choice;
+  }
+
+  async function fromService(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    passage: Passage,
+    capability: Capability,
+    route: ReadRoute,
+    pin: Pin | undefined,
+  ): Promise<void> {
+    const { target } = passage;
+    if (!route.translate) return toLegacy(request, reply, passage);
+    const { headers, method } = request;
+    const gone = new AbortController();
+    const clientGone = () => gone.abort();
+    reply.raw.once('close', clientGone);
+    try {
+      const asked = { path: target.path, query: new URLSearchParams(target.query) };
+      const pool = deps.servicePool(capability.service.upstream);
+      const answer = await translateRead(route.translate, asked, pool, traceOf(headers), limits, gone.signal);
+      const dressed = await dress(answer, manner, {
+        method,
+        ifNoneMatch: headers['if-none-match'],
+        acceptEncoding: headers['accept-encoding'],
+      });
+      reply.hijack();
+      answers.observe(passage, 'service', dressed.status);
+      reply.raw.writeHead(dressed.status, [...answers.complete(passage, dressed.headers)]).end(dressed.body);
+    } catch (error) {
+      reply.raw.off('close', clientGone);
+      if (gone.signal.aborted) return void reply.hijack();
+      const reason = error instanceof ServiceFault ? error.reason : 'translation';
+      // Once retired, legacy follows no more; and it may be behind what this client wrote.
+      const fallback =
+        route.safe &&
+        deps.standing(capability.name)?.phase !== 'retired' &&
+        (pin === undefined || pins.judge(pin, 'legacy') === 'fresh');
+      if (isTimeToLog(`${capability.name} ${reason}`))
+        log.error(
+          { err: error, capability: capability.name, reason, fallback },
+          'the service could not answer a read',
+        );
+      if (fallback) {
+        metrics.fellBack(capability.name, reason);
+        return toLegacy(request, reply, passage);
+      }
+      const code = faultCodeOf(reason);
+      answers.observe(passage, 'service', faults[code].status);
+      answers.refuse(reply, code);
+    }
+  }
+
+  return (request, reply, passage, route) => {
+    const { choice, match } = passage;
+    const capability = match?.capability;
+    const own = pinsOf(request, passage, route);
+    const [pin] = own;
+    const go = ({ side, reason }: Choice) => {
+      metrics.chose(capability?.name ?? 'none', side, reason);
+      return capability && side === 'service'
+        ? fromService(request, reply, passage, capability, route, pin)
+        : toLegacy(request, reply, passage);
+    };
+    if (capability && choice.reason !== 'untranslated' && choice.reason !== 'also-reads')
+      return pin ? sideFor(passage, pin).then(go) : go(choice);
+    const behind = own.filter((each) => pins.judge(each, 'legacy') !== 'fresh');
+    return behind.length === 0 ? go(choice) : arrived(behind, reply).then(() => go(choice));
+  };
+}
