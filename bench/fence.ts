@@ -71,8 +71,8 @@ export const benchFence = (size: number): Promise<Measured[]> =>
       inRounds(
         `INSERT of ${bulkRows} rows a statement, fenced against not`,
         bulk,
-        0.4,
-        0.6,
+        0.2,
+        0.3,
         `rows/s; ${microseconds(bulk)}`,
       ),
       inRounds(

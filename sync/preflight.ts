@@ -112,13 +112,14 @@ function sideFindings(
 
 async function privilegeFindings(
   options: PreflightOptions,
-  { access, schemas }: SideFacts,
+  { access, schemas, server: { dialect } }: SideFacts,
   uses: readonly TableUse[],
 ): Promise<Finding[]> {
   const { side, read, apply } = access;
+  const ending = read && { dialect, victim: () => options.connect(side, 'read') };
   return [
     ...(read ? await readingFindings(read, options.connection(side), side, uses, schemas) : []),
-    ...(apply ? await applyingFindings(apply, side, uses, schemas) : []),
+    ...(apply ? await applyingFindings(apply, side, uses, schemas, ending) : []),
   ];
 }
 

@@ -1,6 +1,8 @@
 // The target's end of a stream: one transaction after another, each tried again when locks were in its way or its
 // connection was lost. One is written while the next is gathered.
 import type { Connection } from 'mysql2/promise';
+import type { Blocker } from '../capability/fence.ts';
+import { clearWay } from './clear-way.ts';
 import { SyncError } from './errors.ts';
 import {
   type Commit,
@@ -27,6 +29,8 @@ export type TargetOptions = {
   connect(): Promise<Connection>;
   /** Rows and position are on the target. */
   onLanded(state: StreamState, rows: number): void;
+  /** A session in the way of the opening was ended, or could not be. */
+  onEnded(blocker: Blocker, failure: unknown): void;
 };
 
 export class Target {
@@ -105,7 +109,7 @@ export class Target {
     for (let tries = 1; ; tries++) {
       const frame = new Frame(this.#sql, this.#options.key);
       try {
-        await frame.begin(before, { check, state, ...(open ? { open } : {}) });
+        await this.#begin(frame, before, { check, state, ...(open ? { open } : {}) });
         await frame.write(statements);
         if (open) await frame.open(open);
         await frame.commit();
@@ -154,6 +158,14 @@ export class Target {
   async close(): Promise<void> {
     await this.#inFlight;
     this.#sql.destroy();
+  }
+
+  /** The opening takes the fence row for itself, whoever has it. */
+  async #begin(frame: Frame, before: StreamState, commit: Pick<Commit, 'check' | 'open' | 'state'>) {
+    if (!commit.open) return frame.begin(before, commit);
+    const { key, connect, onEnded } = this.#options;
+    await using _way = clearWay({ key, thread: this.#session, connect, onEnded });
+    await frame.begin(before, commit);
   }
 
   #landed(state: StreamState, rows: number, statements: readonly Statement[]): void {

@@ -8,6 +8,8 @@ import type { Logger } from 'pino';
 import { isIdentity } from '../acl/identity.ts';
 import type { RowTranslator } from '../acl/translator.ts';
 import type { BanyanConfig, Capability, Side } from '../capability/capability.ts';
+import type { Blocker } from '../capability/fence.ts';
+import { foldWritten } from '../capability/writers.ts';
 import { Backfill } from './backfill.ts';
 import { BinlogError } from './binlog/errors.ts';
 import { openBinlog } from './binlog/reader.ts';
@@ -41,6 +43,8 @@ export type WorkerOptions = {
   readonly quarantineDays: number;
   readonly lagMsMax: number;
   readonly threadsRunningMax: number;
+  /** Into the control store. Rejects when it cannot be reached. */
+  readonly audit: (capability: string, action: string, detail: object) => Promise<void>;
 };
 
 /** What a stream is doing, for status and metrics. */
@@ -78,6 +82,7 @@ const otherSide = (side: Side): Side => (side === 'legacy' ? 'service' : 'legacy
 const standbyPollMs = 500;
 const stopPollMs = 500;
 const expireEveryMs = 3_600_000;
+const foldEveryMs = 60_000;
 
 export type Worker = {
   readonly reports: readonly StreamReport[];
@@ -166,8 +171,16 @@ async function holdLease(
       connection.destroy();
     }
   };
+  const fold = async (side: Side) => {
+    while (!both.aborted) {
+      await foldOnce(options, capability, side);
+      await delay(foldEveryMs, undefined, { signal: both }).catch(() => undefined);
+    }
+  };
   const parts = [
     renew(),
+    fold('legacy'),
+    fold('service'),
     beat('legacy'),
     beat('service'),
     ...plans.map((each) => keepStreaming(options, each, beats[each.key.source], reports, both)),
@@ -184,6 +197,23 @@ async function holdLease(
   await releaseLease(sql, capability.name, holder).catch(() => undefined); // it ends by itself
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed?.status === 'rejected' && !signal.aborted) throw failed.reason;
+}
+
+/** Adds up who has written; a server that cannot now is asked again in a minute. */
+async function foldOnce({ connect, log }: WorkerOptions, { name }: Capability, side: Side): Promise<void> {
+  try {
+    const sql = await connect(side, 'apply');
+    try {
+      await foldWritten(sql, name);
+    } finally {
+      sql.destroy();
+    }
+  } catch (error) {
+    log.warn(
+      { err: error, capability: name, side },
+      'who writes could not be added up; trying again in a minute',
+    );
+  }
 }
 
 const identitiesOf = ({ tables }: Capability): ReadonlySet<string> =>
@@ -432,6 +462,7 @@ async function runStream(
         report.rows += rows;
       },
       onHeartbeat: kind === 'tables' ? (at) => beats.passed(at) : () => undefined,
+      onEnded: (blocker, failure) => tellEnded(options, key, blocker, failure),
     });
     running = stream;
     const streaming = stream.run(both).finally(() => ended.abort());
@@ -453,6 +484,24 @@ async function runStream(
   } finally {
     ended.abort();
   }
+}
+
+/** Nobody waits for the audit: writers are being held. */
+function tellEnded({ log, audit }: WorkerOptions, key: FrameKey, blocker: Blocker, failure: unknown): void {
+  const { capability, source } = key;
+  const side = otherSide(source);
+  const detail = { side, ...blocker };
+  if (failure !== undefined) {
+    log.error(
+      { err: failure, capability, ...detail },
+      'a session is in the way of the opening and cannot be ended',
+    );
+    return;
+  }
+  log.warn({ capability, ...detail }, 'ended a session that was in the way of the opening');
+  audit(capability, 'end-session', detail).catch((error: unknown) => {
+    log.warn({ err: error, capability, ...detail }, 'the audit could not be written');
+  });
 }
 
 function openSource(

@@ -18,7 +18,7 @@ const globalPowers: ReadonlySet<string> = new Set([
 /** Rights on a table by which one takes triggers away, or rows past them. */
 const tablePowers: ReadonlySet<string> = new Set(['TRIGGER', 'DROP', 'ALTER']);
 
-const own = new Set(['banyan_read', 'banyan_apply', 'banyan_cli', 'banyan_facade']);
+const own = new Set(['banyan_read', 'banyan_apply', 'banyan_cli', 'banyan_facade', 'banyan_fence']);
 /** The servers' own, which nobody can use. */
 const servers = new Set(['mariadb.sys', 'mysql.sys', 'mysql.session', 'mysql.infoschema']);
 

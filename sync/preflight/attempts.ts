@@ -26,7 +26,7 @@ export const missing = (
   remedy: grantRemedy,
 });
 
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+export const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
 /** What other findings say already: a table or column that is not there or not given, a server that takes no writes. */
 const known =

@@ -19,7 +19,7 @@ const bitsOf: Readonly<Record<string, bigint>> = {
 };
 
 /** The greatest value of a whole-number column; undefined for any other. */
-export function greatest({ type, fullType }: ColumnFacts): bigint | undefined {
+export function greatest({ type, fullType }: Pick<ColumnFacts, 'type' | 'fullType'>): bigint | undefined {
   const bits = bitsOf[type];
   if (bits === undefined) return undefined;
   return (1n << (/unsigned/i.test(fullType) ? bits : bits - 1n)) - 1n;

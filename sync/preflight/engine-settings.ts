@@ -130,6 +130,16 @@ export function engineFindings(server: FindingServer, facts: ServerFacts): Findi
       what: 'SYSDATE() stands still while a statement waits: the deadline of a change of owner would be held against an old time',
       remedy: 'start the server without --sysdate-is-now',
     });
+  const watched = facts.variables.get('performance_schema');
+  if (facts.dialect === 'mysql' && watched !== undefined && isOff(watched))
+    findings.push({
+      code: 'lock-waits-hidden',
+      severity: 'warn',
+      server,
+      object: 'performance_schema',
+      what: 'the server does not tell who waits for whom: whoever is in the way of a change of owner cannot be named, nor ended when a side is to be opened',
+      remedy: 'start the server with --performance-schema=ON',
+    });
   if (facts.begunXa > 0 || (facts.preparedXa ?? 0) > 0)
     findings.push({
       code: 'xa-in-use',

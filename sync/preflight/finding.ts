@@ -29,6 +29,7 @@ export const findingCodes = [
   'sysdate-is-now',
   'deadlock-detect-off',
   'snapshot-isolation',
+  'lock-waits-hidden',
   'net-write-timeout',
   'packet-small',
   'local-infile-off',

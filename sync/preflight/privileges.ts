@@ -4,14 +4,17 @@ import { randomInt } from 'node:crypto';
 import type { ConnectionOptions } from 'mysql2';
 import type { Connection } from 'mysql2/promise';
 import type { Side } from '../../capability/capability.ts';
+import { applierTables, type Verb } from '../applier-tables.ts';
 import { BinlogError } from '../binlog/errors.ts';
 import { openBinlog } from '../binlog/reader.ts';
+import type { Dialect } from '../binlog/session.ts';
 import { prepareApplySession } from '../frame.ts';
-import { quoteName } from '../statements.ts';
-import { type Attempt, attempt, missing, realWrite } from './attempts.ts';
+import { quoteName } from '../literal.ts';
+import { type Attempt, attempt, messageOf, missing, realWrite } from './attempts.ts';
 import { isRead, isWritten, type TableUse } from './captured.ts';
 import type { Finding } from './finding.ts';
 import type { SchemaFacts, TableFacts } from './schema-facts.ts';
+import { codeOf } from './server-facts.ts';
 import { serverOf } from './table-findings.ts';
 
 const heartbeatMs = 100;
@@ -98,35 +101,16 @@ function writeAttempts(use: TableUse, table: TableFacts): Attempt[] {
   ];
 }
 
-const ownTables = [
-  'banyan_stream',
-  'banyan_backfill',
-  'banyan_quarantine',
-  'banyan_stop',
-  'banyan_tripwire',
-  'banyan_worker',
-  'banyan_verify',
-  'banyan_mismatch',
-  'banyan_touched',
-];
+const provenBy: Readonly<Record<Verb, (table: string) => string>> = {
+  SELECT: (table) => `SELECT * FROM ${table} WHERE FALSE`,
+  INSERT: (table) => `INSERT INTO ${table} SELECT * FROM ${table} WHERE FALSE`,
+  UPDATE: (table) => `UPDATE ${table} SET capability = capability WHERE FALSE`,
+  DELETE: (table) => `DELETE FROM ${table} WHERE FALSE`,
+};
 
-const ownAttempts: readonly Attempt[] = [
-  ...ownTables.flatMap((table): Attempt[] => [
-    {
-      right: `INSERT ON banyan.${table}`,
-      sql: `INSERT INTO banyan.${table} SELECT * FROM banyan.${table} WHERE FALSE`,
-    },
-    {
-      right: `UPDATE ON banyan.${table}`,
-      sql: `UPDATE banyan.${table} SET capability = capability WHERE FALSE`,
-    },
-    { right: `DELETE ON banyan.${table}`, sql: `DELETE FROM banyan.${table} WHERE FALSE` },
-  ]),
-  {
-    right: 'UPDATE ON banyan.banyan_fence',
-    sql: 'UPDATE banyan.banyan_fence SET epoch = epoch WHERE FALSE',
-  },
-];
+const ownAttempts: readonly Attempt[] = [...applierTables].flatMap(([name, verbs]) =>
+  verbs.map((verb) => ({ right: `${verb} ON banyan.${name}`, sql: provenBy[verb](`banyan.${name}`) })),
+);
 
 const beat: Attempt = {
   right: 'UPDATE ON banyan.banyan_heartbeat',
@@ -174,15 +158,52 @@ export async function readingFindings(
   return once(findings);
 }
 
-/** The account that writes: every target table, and where the streams are. */
+/** A session in the way of an opening is found, and ended: one of another account, which is ours. */
+async function endingFindings(
+  sql: Connection,
+  side: Side,
+  dialect: Dialect,
+  victim: () => Promise<Connection>,
+): Promise<Finding[]> {
+  const seeing: Attempt[] = [
+    { right: 'PROCESS ON *.*', sql: 'SELECT COUNT(*) FROM information_schema.INNODB_TRX' },
+    ...(dialect === 'mysql'
+      ? [
+          {
+            right: 'SELECT ON performance_schema.*',
+            sql: 'SELECT COUNT(*) FROM performance_schema.data_lock_waits',
+          },
+        ]
+      : []),
+  ];
+  const findings: Finding[] = [];
+  for (const each of seeing) findings.push(...(await attempt(sql, side, 'banyan_apply', each)));
+  const session = await victim();
+  try {
+    await sql.query('KILL ?', [session.threadId]);
+  } catch (error) {
+    if (codeOf(error) !== 'ER_KILL_DENIED_ERROR') throw error;
+    const right = dialect === 'mysql' ? 'CONNECTION_ADMIN ON *.*' : 'CONNECTION ADMIN ON *.*';
+    findings.push(missing(side, 'banyan_apply', right, messageOf(error)));
+  } finally {
+    session.destroy();
+  }
+  return findings;
+}
+
+/**
+ * The account that writes: every target table, and where the streams are.
+ * @param ending undefined where there is no other account whose session could be ended
+ */
 export async function applyingFindings(
   sql: Connection,
   side: Side,
   uses: readonly TableUse[],
   facts: ReadonlyMap<string, SchemaFacts>,
+  ending: { readonly dialect: Dialect; readonly victim: () => Promise<Connection> } | undefined,
 ): Promise<Finding[]> {
   await prepare(sql);
-  const findings: Finding[] = [];
+  const findings: Finding[] = ending ? await endingFindings(sql, side, ending.dialect, ending.victim) : [];
   await sql.query('START TRANSACTION');
   try {
     for (const { use, table } of ofSide(uses, side, facts).filter(({ use }) => isWritten(use)))

@@ -3,7 +3,7 @@
 // are shown.
 import type { Connection } from 'mysql2/promise';
 import type { Side } from '../../capability/capability.ts';
-import { quoteName } from '../statements.ts';
+import { quoteName } from '../literal.ts';
 import type { Finding } from './finding.ts';
 import type { ColumnPair, Link } from './links.ts';
 import type { ColumnFacts, UniqueKey } from './schema-facts.ts';

@@ -1,0 +1,1 @@
+REVOKE PROCESS ON *.* FROM banyan_apply@'%';
