@@ -83,15 +83,7 @@ async function changeOnce(
   shoppers: Shoppers,
   move: 'cutover' | 'rollback',
 ): Promise<Change> {
-  const { heldMs } = await run(
-    stack,
-    move,
-    'reviews',
-    '--execute',
-    '--wait',
-    '30',
-    ...(move === 'cutover' ? ['--override', 'reads', '--reason', 'trial'] : []),
-  );
+  const { heldMs } = await run(stack, move, 'reviews', '--execute', '--wait', '30');
   const toMs = shoppers.now();
   const held = Number(heldMs);
   // The command needs a moment to end after it has released.

@@ -240,10 +240,11 @@ const reads: Gate = {
         remedy: 'start a facade, or see banyan status',
       };
     const all = served.service + served.legacy;
-    const share = all === 0 ? 1 : served.service / all;
+    // The last minute says nothing of a phase that is younger.
+    const share = all === 0 || phaseAgeMs < 60_000 ? 1 : served.service / all;
     return {
       passes: served.percent === 100 && phaseAgeMs >= readsMinutesMin * 60_000 && share >= readsShareMin,
-      evidence: `at ${served.percent} % for ${minutes(phaseAgeMs)} min (at least ${readsMinutesMin}), the service answered ${served.service} of ${all} in the last minute`,
+      evidence: `at ${served.percent} % for ${minutes(phaseAgeMs)} min (at least ${readsMinutesMin}), the service answered ${served.service} of ${all} unpinned ones in the last minute`,
       remedy,
       ageMs: phaseAgeMs,
     };

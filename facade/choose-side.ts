@@ -13,6 +13,10 @@ export type Reason =
   | 'flag-off'
   | 'flag-on';
 
+/** Neither a write, nor a route that cannot move, nor a client that must see what it wrote. */
+export const isUnpinned = (reason: Reason): boolean =>
+  ['owner', 'interlock', 'flag-off', 'flag-on'].includes(reason);
+
 export type Choice = { readonly side: Side; readonly reason: Reason };
 
 export type Question = {

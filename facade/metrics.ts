@@ -1,6 +1,7 @@
 // Prometheus metrics of the facade. Labels take values that the configuration bounds, never a client's.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Side } from '../capability/capability.ts';
+import { isUnpinned, type Reason } from './choose-side.ts';
 
 export type Observed = {
   /** `none` for a request that no capability declares. */
@@ -139,6 +140,7 @@ export function createMetrics(now: () => number = Date.now) {
     websockets: gauge('banyan_facade_websockets_open', 'Tunnels that are open or being opened.'),
   };
   const readsBySide = lastMinute(now);
+  const unpinnedBySide = lastMinute(now);
   const fallbacksNow = lastMinute(now);
 
   return {
@@ -149,7 +151,10 @@ export function createMetrics(now: () => number = Date.now) {
       duration.observe({ capability, side, kind }, seconds);
       if (kind === 'read') readsBySide.add(`${capability} ${side}`);
     },
-    chose: (capability: string, side: Side, reason: string) => choices.inc({ capability, side, reason }),
+    chose(capability: string, side: Side, reason: Reason) {
+      choices.inc({ capability, side, reason });
+      if (isUnpinned(reason)) unpinnedBySide.add(`${capability} ${side}`);
+    },
     fellBack(capability: string, reason: string) {
       fallbacks.inc({ capability, reason });
       fallbacksNow.add(capability);
@@ -162,6 +167,9 @@ export function createMetrics(now: () => number = Date.now) {
     refusalRetried: (capability: string) => retried.inc({ capability }),
     answeredItself: (code: string) => refused.inc({ code }),
     readsLastMinute: (capability: string, side: Side) => readsBySide.count(`${capability} ${side}`),
+    /** Those that were the flag's, or the owner's, to decide, by the side that was chosen. */
+    unpinnedReadsLastMinute: (capability: string, side: Side) =>
+      unpinnedBySide.count(`${capability} ${side}`),
     fallbacksLastMinute: (capability: string) => fallbacksNow.count(capability),
   };
 }

@@ -104,6 +104,8 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
         ifNoneMatch: headers['if-none-match'],
         acceptEncoding: headers['accept-encoding'],
       });
+      // Nobody is left to be told, and an abort of each answer's own would cost an exception.
+      reply.raw.off('close', clientGone);
       reply.hijack();
       answers.observe(passage, 'service', dressed.status);
       reply.raw.writeHead(dressed.status, [...answers.complete(passage, dressed.headers)]).end(dressed.body);

@@ -112,6 +112,7 @@ test('it serves, says of itself what it knows, and stops in order', async () => 
         proposedPercent: 25,
         effectivePercent: 0,
         readsLastMinute: { legacy: 0, service: 0 },
+        unpinnedReadsLastMinute: { legacy: 0, service: 0 },
         fallbacksLastMinute: 0,
       },
       { name: 'wishlist' },

@@ -60,6 +60,10 @@ export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'rea
         legacy: metrics.readsLastMinute(name, 'legacy'),
         service: metrics.readsLastMinute(name, 'service'),
       },
+      unpinnedReadsLastMinute: {
+        legacy: metrics.unpinnedReadsLastMinute(name, 'legacy'),
+        service: metrics.unpinnedReadsLastMinute(name, 'service'),
+      },
       fallbacksLastMinute: metrics.fallbacksLastMinute(name),
     };
   }

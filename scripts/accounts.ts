@@ -150,6 +150,9 @@ function sideGrants(config: BanyanConfig, side: Side): Grant[] {
         ...own('SELECT, UPDATE', 'banyan_stop', 'banyan_quarantine', 'banyan_fence'),
         ...own(writeRights, 'banyan_hold', 'banyan_writer'),
         ...own('SELECT, DELETE', 'banyan_written'),
+        ...own('SELECT, INSERT', 'banyan_retired'),
+        // Where a stream goes on from, and on which server, when its source is another one.
+        ...own('UPDATE (seq, file, pos, restart, source_server)', 'banyan_stream'),
         ...mayAsk,
         // Who is in the way of a turn, and whether an XA transaction is undecided.
         serverRights('PROCESS', { mysql: 'XA_RECOVER_ADMIN' }),

@@ -26,6 +26,9 @@ export type CapabilityOnFacade = {
   readonly effectivePercent: number | null;
   readonly interlock: { readonly open: boolean; readonly why: string | null };
   readonly readsLastMinute: { readonly legacy: number; readonly service: number };
+  /** Those that the flag, or the owner, decided. */
+  readonly unpinnedReadsLastMinute: { readonly legacy: number; readonly service: number };
+  readonly fallbacksLastMinute: number;
 };
 
 export type FacadeStatus =

@@ -195,8 +195,13 @@ async function readsServed(
     served.reduce((total, each) => total + of(each), 0);
   return {
     percent: Math.min(...served.map(({ effectivePercent }) => effectivePercent ?? 0)),
-    service: sum(({ readsLastMinute }) => readsLastMinute.service),
-    legacy: sum(({ readsLastMinute }) => readsLastMinute.legacy),
+    // What fell back was legacy's answer all the same.
+    service: sum(({ unpinnedReadsLastMinute: { service }, fallbacksLastMinute }) =>
+      Math.max(0, service - fallbacksLastMinute),
+    ),
+    legacy: sum(
+      ({ unpinnedReadsLastMinute: { legacy }, fallbacksLastMinute }) => legacy + fallbacksLastMinute,
+    ),
   };
 }
 

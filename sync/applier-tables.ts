@@ -19,4 +19,5 @@ export const applierTables: ReadonlyMap<string, readonly Verb[]> = new Map<strin
   ['banyan_proven', ['SELECT', 'INSERT', 'UPDATE']],
   ['banyan_writer', ['SELECT', 'INSERT', 'UPDATE']],
   ['banyan_written', ['SELECT', 'DELETE']],
+  ['banyan_retired', ['SELECT']],
 ]);

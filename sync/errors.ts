@@ -23,6 +23,8 @@ export type SyncErrorCode =
   | 'target-refuses'
   /** Deadlocks and lock time-outs beyond all patience. */
   | 'target-busy'
+  /** The source is another server than the one that the stream has read: a fail-over. */
+  | 'source-changed'
   /** The source's binlog cannot be read on from here. */
   | 'source';
 

@@ -5,7 +5,7 @@
 // applied and reporting the rest as tripwires.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
-import type { Blocker } from '../capability/fence.ts';
+import { type Blocker, readFence } from '../capability/fence.ts';
 import type { Change } from './binlog/change.ts';
 import { BinlogError } from './binlog/errors.ts';
 import type { BinlogReader } from './binlog/reader.ts';
@@ -37,7 +37,7 @@ export type Companion = {
 };
 
 /** What gives the changes: a reader of the binlog. */
-export type Source = Pick<BinlogReader, 'events' | 'hasQueued' | 'stop'>;
+export type Source = Pick<BinlogReader, 'events' | 'hasQueued' | 'server' | 'stop'>;
 
 export type StreamOptions = {
   readonly key: FrameKey;
@@ -49,8 +49,11 @@ export type StreamOptions = {
   readonly mappings: ReadonlyMap<string, readonly TableMapping[]>;
   readonly rules: WriteRules;
   connectTarget(): Promise<Connection>;
-  /** `none`: transactions without their rows. */
-  openSource(from: Position, rows: 'all' | 'none'): Promise<Source>;
+  /**
+   * `none`: transactions without their rows.
+   * @param server the one that was read up to there; null before the first commit
+   */
+  openSource(from: Position, rows: 'all' | 'none', server: string | null): Promise<Source>;
   readonly companion?: Companion;
   /** An acknowledged stop: its event may be passed over. */
   readonly acknowledged?: Stop;
@@ -160,7 +163,9 @@ export class Stream {
     signal: AbortSignal,
     use: (source: Source) => Promise<void>,
   ): Promise<void> {
-    const reader = await this.#options.openSource(this.#state.position, rows);
+    const { position, sourceServer } = this.#state;
+    const reader = await this.#options.openSource(position, rows, sourceServer);
+    this.#state = { ...this.#state, sourceServer: reader.server };
     const stop = () => void reader.stop();
     signal.addEventListener('abort', stop, { once: true });
     try {
@@ -181,7 +186,11 @@ export class Stream {
   }
 
   #isMoved(): boolean {
-    return printPosition(this.#state.position) !== printPosition(this.#target.committed.position);
+    const { position, sourceServer } = this.#target.committed;
+    return (
+      printPosition(this.#state.position) !== printPosition(position) ||
+      this.#state.sourceServer !== sourceServer
+    );
   }
 
   /** Rows that do not say enough: in watch mode they are a tripwire; else somebody must have seen to them. */
@@ -396,13 +405,7 @@ export class Stream {
     this.#state = { ...this.#state, position };
     this.#heartbeats.push(...tx.heartbeats);
     if (tx.open) {
-      await this.#target.settle();
-      await this.#target.commit({
-        ...this.#batch([], 0),
-        // An opening belongs to the epoch that it ends.
-        check: this.#check(tx.before),
-        open: tx.open,
-      });
+      await this.#open(tx.open, tx.before);
     } else if (tx.large) await this.#finishLarge(tx, tx.large);
     else if (this.#builder.added > tx.addedBefore) {
       this.#rows += tx.rows;
@@ -410,6 +413,22 @@ export class Stream {
     }
     if (tx.turn !== undefined) await this.#saveTurn(tx.turn);
     if (this.#transactions === 0) this.#passHeartbeats();
+  }
+
+  async #open(open: Opening, before: StreamState): Promise<void> {
+    await this.#target.settle();
+    try {
+      // An opening belongs to the epoch that it ends.
+      await this.#target.commit({ ...this.#batch([], 0), check: this.#check(before), open });
+    } catch (error) {
+      if (!(error instanceof SyncError) || error.code !== 'fence-disagrees') throw error;
+      // Opened by hand when the source was lost, and here is the source again: what is to be done was done.
+      const fence = await readFence(this.#target.sql, this.#options.capability, 'none');
+      const isDone =
+        fence && (fence.epoch === open.epoch ? fence.owner === open.owner : fence.epoch > open.epoch);
+      if (!isDone) throw error;
+      await this.#commit([], 0);
+    }
   }
 
   /** Not with the next rows or the next second: writers are being held. */

@@ -23,6 +23,7 @@ import { mappingsFrom, type TableMapping } from './mapping.ts';
 import { ownTables } from './own-rows.ts';
 import { type Position, printPosition } from './position.ts';
 import { expireImages } from './quarantine.ts';
+import { isRetired } from './retired.ts';
 import { membersIn } from './source-columns.ts';
 import type { WriteRules } from './statements.ts';
 import { readStop, recordStop, type Stop } from './stops.ts';
@@ -139,7 +140,7 @@ async function runCapability(
   }
 }
 
-/** Runs the streams until one fails, the lease is lost, or the signal. */
+/** Runs the streams until one fails, the lease is lost, one of them is to end for good, or the signal. */
 async function holdLease(
   options: WorkerOptions,
   capability: Capability,
@@ -150,7 +151,8 @@ async function holdLease(
 ): Promise<void> {
   const ended = new AbortController();
   const both = AbortSignal.any([signal, ended.signal]);
-  const plans = await plan(options, capability);
+  const retired = await isRetired(sql, capability.name);
+  const plans = (await plan(options, capability)).filter((each) => !retired || !isWayBack(each));
   const renew = async () => {
     while (!both.aborted) {
       if (!(await takeLease(sql, capability.name, holder)))
@@ -159,6 +161,11 @@ async function holdLease(
           `another worker holds the lease of ${capability.name}`,
           'nothing: that worker goes on',
         );
+      if ((await isRetired(sql, capability.name)) !== retired) {
+        options.log.info({ capability: capability.name }, 'retired: legacy follows no longer');
+        ended.abort();
+        return;
+      }
       await delay(renewMs, undefined, { signal: both }).catch(() => undefined);
     }
   };
@@ -181,8 +188,7 @@ async function holdLease(
     renew(),
     fold('legacy'),
     fold('service'),
-    beat('legacy'),
-    beat('service'),
+    ...new Set(plans.map(({ key }) => key.source)).values().map(beat),
     ...plans.map((each) => keepStreaming(options, each, beats[each.key.source], reports, both)),
   ];
   // The first to fail ends the others; all have ended before the lease is given up.
@@ -298,6 +304,9 @@ async function writeRules(
 const columnsOf = ({ types }: TableFacts, is: (type: string) => boolean): string[] =>
   [...types].filter(([, type]) => is(type)).map(([name]) => name);
 
+/** The stream that legacy follows the service by. */
+const isWayBack = ({ key, kind }: StreamPlan) => kind === 'tables' && key.source === 'service';
+
 /** Runs one stream; where it stops for somebody to look, it waits for the acknowledgement. */
 async function keepStreaming(
   options: WorkerOptions,
@@ -334,7 +343,7 @@ async function keepStreaming(
           running = begun;
         });
       } catch (error) {
-        const stop = stopFor(error);
+        const stop = stopFor(error, plan);
         if (!stop) throw error;
         options.log.error(
           { capability: key.capability, source: key.source, code: stop.code, hint: stop.hint },
@@ -350,12 +359,19 @@ async function keepStreaming(
 }
 
 /** What somebody must mend; undefined for what may pass by itself. */
-function stopFor(error: unknown): SyncError | undefined {
+function stopFor(error: unknown, { key, capability }: StreamPlan): SyncError | undefined {
   if (error instanceof BinlogError && error.code === 'row-image-incomplete')
     return new SyncError(
       'incomplete-image',
       error.message,
       `${error.hint}; bring the target to what the source has, then acknowledge: that transaction is passed over`,
+      error,
+    );
+  if (error instanceof BinlogError && error.code === 'source-changed')
+    return new SyncError(
+      'source-changed',
+      error.message,
+      `${error.hint}; then banyan resume ${capability.name} --source-changed ${key.source}`,
       error,
     );
   if (error instanceof BinlogError)
@@ -453,7 +469,7 @@ async function runStream(
       mappings,
       rules,
       connectTarget: () => options.connect(otherSide(key.source), 'apply'),
-      openSource: (from, rows) => openSource(options, plan, from, rows),
+      openSource: (from, rows, server) => openSource(options, plan, from, rows, server),
       companion: together([...(backfill ? [backfill] : []), ...proving.companions]),
       ...(acknowledged ? { acknowledged } : {}),
       onCommitted: (state: StreamState, rows) => {
@@ -509,12 +525,14 @@ function openSource(
   { key, mappings, sourceSchema }: StreamPlan,
   from: Position,
   rows: 'all' | 'none',
+  server: string | null,
 ) {
   return openBinlog({
     connection: connection(key.source, 'read'),
     // Any number that no other replica of the server has; the top half is free in most installations.
     serverId: randomInt(2 ** 31, 2 ** 32 - 1),
     from,
+    server: server ?? undefined,
     tables: (schema, table) =>
       rows === 'none'
         ? false

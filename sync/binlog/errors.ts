@@ -22,6 +22,8 @@ export type BinlogErrorCode =
   | 'not-logged'
   /** The server no longer has the events after this position. */
   | 'position-lost'
+  /** The connection leads to another server than the one that was read so far. */
+  | 'source-changed'
   /** The position is after the end of the server's binlog: it is another server, or it lost its tail. */
   | 'position-ahead'
   | 'position-invalid'

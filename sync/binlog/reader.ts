@@ -1,7 +1,7 @@
 // The change stream of one server: connects, reads, and connects again from where it was.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from 'mysql2';
-import type { Position } from '../position.ts';
+import { type Position, printPosition } from '../position.ts';
 import type { Change } from './change.ts';
 import { BinlogError } from './errors.ts';
 import type { Dump } from './event-queue.ts';
@@ -17,6 +17,8 @@ export type BinlogOptions = {
   /** A number that no other replica, and no other reader, of this server has: the server drops the older one. */
   readonly serverId: number;
   readonly from: Position | 'now';
+  /** Which server it must be, as a reader before this one was told; any when left out. */
+  readonly server?: string | undefined;
   /** Whose rows are decoded; all when left out. Statements are given whatever they concern. */
   readonly tables?: (schema: string, table: string) => boolean;
   /** A heartbeat after so long without anything else. */
@@ -42,6 +44,8 @@ export type BinlogOptions = {
 export type BinlogReader = {
   /** Where it starts; what `now` came to. */
   readonly from: Position;
+  /** Which server it reads, and will read after each reconnection: another one ends it with `source-changed`. */
+  readonly server: string;
   /**
    * To be iterated once. Ends after stop(); throws a BinlogError when it cannot go on. The reader holds no
    * more than queueBytesMax and one event, however slowly this is read.
@@ -65,11 +69,12 @@ const backoffMsMin = 50;
 const replicaUuid = (serverId: number) =>
   `ba27a900-0000-4000-8000-${serverId.toString(16).padStart(12, '0')}`;
 
-type Settings = Required<Omit<BinlogOptions, 'from' | 'giveUpMs' | 'onReconnect' | 'tables'>> &
+type Settings = Required<Omit<BinlogOptions, 'from' | 'giveUpMs' | 'onReconnect' | 'server' | 'tables'>> &
   Pick<BinlogOptions, 'giveUpMs' | 'onReconnect' | 'tables'> & { readonly replicaUuid: string };
 
 class Stream {
   readonly #settings: Settings;
+  readonly #server: string;
   readonly #stopping = new AbortController();
   readonly #finished = Promise.withResolvers<void>();
   #session: Session | undefined;
@@ -79,6 +84,7 @@ class Stream {
 
   constructor(settings: Settings, session: Session, from: Position) {
     this.#settings = settings;
+    this.#server = session.server;
     this.#session = session;
     this.#position = from;
   }
@@ -195,6 +201,7 @@ class Stream {
       try {
         const session = await openSession(this.#settings);
         this.#session = session;
+        checkServer(session, this.#server, this.#position);
         if (signal.aborted) session.close();
         return signal.aborted ? undefined : session;
       } catch (cause) {
@@ -210,6 +217,16 @@ class Stream {
     }
     return undefined;
   }
+}
+
+/** A name or an address may lead to another server from one connection to the next. */
+function checkServer({ server }: Session, known: string | undefined, from: Position): void {
+  if (known === undefined || server === known) return;
+  throw new BinlogError(
+    'source-changed',
+    `the source is another server: ${server}, where ${known} was read up to ${printPosition(from)}`,
+    'see whether it has taken the place of the other for good, and has all that the other had',
+  );
 }
 
 /**
@@ -231,10 +248,12 @@ export async function openBinlog(options: BinlogOptions): Promise<BinlogReader> 
   let session: Session | undefined;
   try {
     session = await openSession(settings);
+    checkServer(session, options.server, asked);
     const from = options.from === 'now' ? await session.now() : await session.complete(asked);
     const stream = new Stream(settings, session, from);
     return {
       from,
+      server: session.server,
       events: { [Symbol.asyncIterator]: () => stream.changes() },
       hasQueued: () => stream.hasQueued(),
       stop: () => stream.stop(),

@@ -24,6 +24,8 @@ export type SessionOptions = {
 export type Session = {
   readonly dialect: Dialect;
   readonly serverVersion: string;
+  /** Which server it is: the same text after a restart, another one for another server. At most 64 characters. */
+  readonly server: string;
   readonly collations: Collations;
   /** The same position with the GTIDs that belong to its file and offset, where the server can tell them. */
   complete(from: Position): Promise<Position>;
@@ -133,6 +135,31 @@ function ahead(from: Position, why: string): BinlogError {
 }
 
 /**
+ * What tells a server from the one that takes its place. MariaDB has no UUID; servers of one topology have numbers of
+ * their own there, or they could not replicate. Its server_uid is of no use: it is made of the machine's network card
+ * and the port, and so another one when the same server starts in another container.
+ */
+async function readServer(connection: Connection, dialect: Dialect): Promise<string> {
+  const variable = dialect === 'mysql' ? 'server_uuid' : 'server_id';
+  const [row] = await rowsOf(connection, `SELECT @@${variable} AS id`);
+  return `${dialect}:${String(row?.id)}`;
+}
+
+/** What MariaDB's binlog has never had of these; its state has the last transaction of each domain by each server. */
+async function neverLogged(connection: Connection, gtid: string): Promise<string | undefined> {
+  const [row] = await rowsOf(connection, 'SELECT @@gtid_binlog_state AS state');
+  const parts = (list: string) => list.split(',').filter((each) => each !== '');
+  const partOf = (text: string) => {
+    const [domain, server, sequence = '0'] = text.split('-');
+    return { by: `${domain}-${server}`, sequence: BigInt(sequence) };
+  };
+  const logged = new Map(
+    parts(String(row?.state ?? '')).map((each) => [partOf(each).by, partOf(each).sequence]),
+  );
+  return parts(gtid).find((each) => (logged.get(partOf(each).by) ?? -1n) < partOf(each).sequence);
+}
+
+/**
  * A server that lost its last transactions gives their GTIDs to others, and would then leave those out: nothing
  * in the stream itself would show it. So the position is held against the server's files and GTIDs first.
  */
@@ -143,11 +170,14 @@ async function checkIsKnown(connection: Connection, dialect: Dialect, from: Posi
     const [known] = await rowsOf(connection, 'SELECT GTID_SUBSET(?, @@gtid_executed) AS isKnown', [gtid]);
     if (Number(known?.isKnown) !== 1) throw ahead(from, 'it has not all of these transactions');
   }
-  if (!at) return;
-  const files = await rowsOf(connection, 'SHOW BINARY LOGS');
-  const size = files.find(({ Log_name }) => Log_name === at.file)?.File_size;
-  // Purged, or another server's name: by GTID it may still go on.
-  if (size === undefined) return;
+  const files = at ? await rowsOf(connection, 'SHOW BINARY LOGS') : [];
+  const size = files.find(({ Log_name }) => Log_name === at?.file)?.File_size;
+  if (!at || size === undefined) {
+    // Purged, or another server's file: it goes on by GTID, where that is one that this server has logged.
+    const missing = dialect === 'mariadb' ? await neverLogged(connection, gtid) : undefined;
+    if (missing !== undefined) throw ahead(from, `it has never had ${missing}`);
+    return;
+  }
   if (at.offset > Number(size)) throw ahead(from, `${at.file} has ${size} bytes`);
   if (dialect === 'mysql') return;
   const there = await gtidAt(connection, at);
@@ -211,10 +241,12 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     const serverVersion = String(first?.version);
     const dialect: Dialect = /mariadb/i.test(serverVersion) ? 'mariadb' : 'mysql';
     await prepare(connection, dialect, options);
+    const server = await readServer(connection, dialect);
     const collations = await readCollations(connection, dialect);
     return {
       dialect,
       serverVersion,
+      server,
       collations,
       complete: (from) => complete(connection, dialect, from),
       now: () => now(connection, dialect, serverVersion),

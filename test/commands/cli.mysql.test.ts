@@ -23,7 +23,7 @@ describe('wrong words', () => {
     [
       ['nonsense'],
       2,
-      /no command "nonsense"; there are install, worker, backfill, verify, shift, status, quarantine, audit/,
+      /no command "nonsense"; there are install, worker, plan, advance, backfill, verify, shift, fence, writers, cutover, rollback/,
     ],
     [['backfill'], 2, /name a capability: reviews, wishlist/],
     [['backfill', 'orders'], 2, /no capability "orders"; the configuration has reviews, wishlist/],
@@ -72,9 +72,9 @@ test('without a command it teaches; each command’s help lists its options', as
   const overview = await banyan();
   expect(overview).toMatchObject({
     code: 2,
-    stdout: expect.stringMatching(/The way of a capability: install, worker, backfill, verify, shift/),
+    stdout: expect.stringMatching(/The way of a capability: install, worker, backfill, verify, fence --observe/),
   });
-  for (const name of ['install', 'worker', 'backfill', 'verify', 'shift', 'status', 'quarantine', 'audit']) {
+  for (const name of 'install worker plan advance backfill verify shift fence writers cutover rollback retire stop status quarantine audit'.split(' ')) {
     const help = await banyan(name, '--help');
     expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(new RegExp(`^banyan ${name} `)) });
     expect(help.stdout).toMatch(/--json/);

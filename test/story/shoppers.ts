@@ -237,7 +237,7 @@ export async function startShoppers(options: ShoppersOptions): Promise<Shoppers>
       dueAt = Math.max(dueAt + paceMs, now());
       if (isStopped) return;
       if (random() < writeShare) await write();
-      else if (random() < 0.5) await readOwn();
+      else if (random() < 0.3) await readOwn();
       else await timedAsk('read', 'GET', `/api/review/summary.do?prdNo=${product}`);
     }
   }
