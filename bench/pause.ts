@@ -125,8 +125,8 @@ export async function benchPause(size: number): Promise<Measured[]> {
   const faults = await ledgerFaults(on, shoppers.reviews);
   for (const sql of Object.values(on)) sql.destroy();
   for (const { what, detail } of shoppers.troubles.slice(0, 5)) process.stderr.write(`${what}: ${detail}\n`);
-  for (const { side, seq, detail } of faults.slice(0, 5))
-    process.stderr.write(`${side}: review ${seq}: ${detail}\n`);
+  for (const { side, mark, detail } of faults.slice(0, 5))
+    process.stderr.write(`${side}: ${mark}: ${detail}\n`);
   const rate = (kind: 'read' | 'write') =>
     Math.round(shoppers.timed.filter((each) => each.kind === kind).length / seconds);
   const isInWindow = (at: number) => done.some(({ fromMs, toMs }) => at >= fromMs && at <= toMs);

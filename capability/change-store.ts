@@ -52,6 +52,20 @@ export async function readChange(sql: Sql, capability: string): Promise<StoredCh
   );
 }
 
+/** Who holds the lease of a capability's changes, or held it last. @param msLeft 0: it is over */
+export async function readLease(
+  sql: Sql,
+  capability: string,
+): Promise<{ readonly holder: string; readonly msLeft: number } | undefined> {
+  const [rows] = await sql.query<RowDataPacket[]>(
+    `SELECT holder, GREATEST(0, TIMESTAMPDIFF(MICROSECOND, CURRENT_TIMESTAMP(6), lease_until) DIV 1000) AS msLeft
+     FROM banyan.change_of_owner WHERE capability = ?`,
+    [capability],
+  );
+  const [row] = rows;
+  return row && { holder: String(row.holder), msLeft: Number(row.msLeft) };
+}
+
 /**
  * Takes the lease of a capability's changes, or keeps it.
  * @param dead a holder that is known to have died: its lease is not waited for

@@ -8,10 +8,12 @@ import type { ChangeOfOwner, End, Fences } from '../capability/change-of-owner-p
 import { begin, placeOf } from '../capability/change-of-owner-place.ts';
 import {
   endChange,
+  leaseSeconds,
   leaveLease,
   newNumber,
   pinChange,
   readChange,
+  readLease,
   takeChangeLease,
 } from '../capability/change-store.ts';
 import { change as changePhase, readCapability, record } from '../capability/control-store.ts';
@@ -198,16 +200,18 @@ class ChangeCommand {
     let isTold = false;
     for (;;) {
       if (await takeChangeLease(this.#facts.control, capability.name, this.#holder)) return undefined;
-      const { holder = '?', leaseMsLeft = 0 } =
-        (await readChange(this.#facts.control, capability.name)) ?? {};
+      const { holder, msLeft } = (await readLease(this.#facts.control, capability.name)) ?? {
+        holder: 'somebody',
+        msLeft: 0,
+      };
       if (
         isDeadHere(holder) &&
         (await takeChangeLease(this.#facts.control, capability.name, this.#holder, holder))
       )
         return undefined;
-      const message = `${holder} is changing the owner of ${capability.name}; it was heard of ${ageText(10_000 - leaseMsLeft)} ago`;
+      const message = `${holder} is changing the owner of ${capability.name}; it was heard of ${ageText(leaseSeconds * 1_000 - msLeft)} ago`;
       if (!this.#mayWait)
-        return `${message}. If it has died, its claim ends in ${Math.ceil(leaseMsLeft / 1_000)} s: run this again then, or with --wait 15`;
+        return `${message}. If it has died, its claim ends in ${Math.ceil(msLeft / 1_000)} s: run this again then, or with --wait 15`;
       if (!isTold) output.progress(`${message}; waiting`, true);
       isTold = true;
       await delay(againMs);

@@ -24,8 +24,11 @@ import type { ChangeJournal } from './change-journal.ts';
 import type { ChangeSessions } from './change-sessions.ts';
 import type { Facades } from './facades.ts';
 
-/** Of the hold and of the turn: what the facades keep waiting ends by itself after so long. */
-const holdSeconds = 4;
+/**
+ * Of the hold and of the turn: what is kept waiting goes on by itself after so long. The hold, and the look that finds it over, end
+ * within 4 s.
+ */
+const holdSeconds = 3.5;
 const turnSeconds = 2;
 /** A facade that has something in flight is waited for so long before it is asked again. */
 const inFlightMsMax = 100;

@@ -1,16 +1,19 @@
 // The sample with two facades, reviews ready to change their owner, and shoppers who write all the time: what suites of the
 // change of owner have in common.
-import { spawn } from 'node:child_process';
-import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { expect } from 'vitest';
 import { popularProducts } from '../../scripts/sample.ts';
 import { type Relay, startRelay } from '../relay.ts';
 import { ledgerFaults } from './shop-ledger.ts';
 import { type Shoppers, startShoppers } from './shoppers.ts';
-import { type Cli, type RunningStack, startStack } from './stack.ts';
-
-const cliFile = join(import.meta.dirname, '..', '..', 'scripts', 'banyan.ts');
+import {
+  type Cli,
+  type RunningCommand,
+  type RunningStack,
+  runNightly,
+  startCommand,
+  startStack,
+} from './stack.ts';
 
 export type OwnerStack = {
   readonly stack: RunningStack;
@@ -22,11 +25,9 @@ export type OwnerStack = {
   /** Runs a command, which must end well. */
   run(...words: string[]): Promise<Record<string, unknown>>;
   /** Starts a command through the relays. */
-  start(...words: string[]): {
-    readonly pid: number;
-    readonly ended: Promise<Cli>;
-    kill(signal: NodeJS.Signals): void;
-  };
+  start(...words: string[]): RunningCommand;
+  /** The monolith's nightly batch, which goes past the facades. */
+  nightly(): Promise<Cli>;
   /** A write through a facade, until it is answered. @returns milliseconds */
   writeOnce(): Promise<number>;
   /** Nobody's request failed, nobody was told anything wrong, and both sides have what was acknowledged. */
@@ -81,35 +82,20 @@ export async function startOwnerStack(seed: number, words: readonly string[] = [
     control,
     run,
     start(...given) {
-      const child = spawn(
-        process.execPath,
-        [
-          cliFile,
-          ...given,
-          '--json',
-          '--folder',
-          stack.folder,
-          '--legacy-url',
-          `mysql://127.0.0.1:${legacy.port}`,
-          '--services-url',
-          `mysql://127.0.0.1:${services.port}`,
-          '--control-url',
-          `mysql://127.0.0.1:${control.port}`,
-        ],
-        { stdio: ['ignore', 'pipe', 'pipe'] },
-      );
-      let [stdout, stderr] = ['', ''];
-      child.stdout.setEncoding('utf8').on('data', (text: string) => {
-        stdout += text;
-      });
-      child.stderr.setEncoding('utf8').on('data', (text: string) => {
-        stderr += text;
-      });
-      const ended = new Promise<Cli>((resolve) => {
-        child.once('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
-      });
-      return { pid: child.pid ?? 0, ended, kill: (signal) => void child.kill(signal) };
+      return startCommand([
+        ...given,
+        '--json',
+        '--folder',
+        stack.folder,
+        '--legacy-url',
+        `mysql://127.0.0.1:${legacy.port}`,
+        '--services-url',
+        `mysql://127.0.0.1:${services.port}`,
+        '--control-url',
+        `mysql://127.0.0.1:${control.port}`,
+      ]);
     },
+    nightly: () => runNightly(stack.batch),
     async writeOnce() {
       const startedAt = performance.now();
       await prober.writeOne();

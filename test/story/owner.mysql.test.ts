@@ -1,0 +1,109 @@
+// Reviews go to their service and back while shoppers write through two facades: as an operator does it, with all that goes
+// wrong around it. (Kills at every step: owner-killed.full.mysql.test.ts.)
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { suiteSeed } from '../sync/seed.ts';
+import { type OwnerStack, startOwnerStack } from './owner-stack.ts';
+
+const seed = suiteSeed('owner');
+let owner: OwnerStack;
+beforeAll(async () => {
+  owner = await startOwnerStack(seed.below(1_000_000));
+}, 120_000);
+afterAll(() => owner?.[Symbol.asyncDispose]());
+
+const json = async (...words: string[]) => {
+  const { code, stdout } = await owner.stack.banyan(...words, '--json');
+  return { code, said: JSON.parse(stdout) as Record<string, unknown> };
+};
+const ownerNow = async () => {
+  const { said } = await json('status');
+  const [reviews] = said.capabilities as { phase: string; owner: Record<string, { owner: string }> }[];
+  return `${reviews?.phase}: ${reviews?.owner.legacy?.owner}, ${reviews?.owner.service?.owner}`;
+};
+
+test('a dry run shows every gate and changes nothing', async () => {
+  const { code, said } = await json('cutover', 'reviews');
+  expect(said).toMatchObject({ executed: false, ok: true });
+  expect(code).toBe(0);
+  expect(await ownerNow()).toBe('reads: legacy, legacy');
+}, 30_000);
+
+test('a closed gate closes the way, and the one who overrides it must say why', async () => {
+  await owner.run('shift', 'reviews', '--reads', '50');
+  const closed = await json('cutover', 'reviews', '--execute');
+  expect(closed.code).toBe(3);
+  const failed = (closed.said.gates as { gate: string; verdict: string; remedy: string }[]).filter(
+    ({ verdict }) => verdict === 'fail',
+  );
+  expect(failed.map(({ gate }) => gate)).toEqual(['phase', 'reads']);
+  for (const { remedy } of failed) expect(remedy).toMatch(/banyan (plan|shift) reviews/);
+  const wordless = await owner.stack.banyan('cutover', 'reviews', '--execute', '--override', 'reads');
+  expect(wordless).toMatchObject({ code: 2, stderr: expect.stringMatching(/--reason/) });
+  const unknown = await owner.stack.banyan('cutover', 'reviews', '--override', 'nonsense', '--reason', 'x');
+  expect(unknown).toMatchObject({ code: 2, stderr: expect.stringMatching(/there is no gate "nonsense"/) });
+  expect(await ownerNow()).toBe('canary: legacy, legacy');
+  await owner.run('shift', 'reviews', '--reads', '100');
+}, 60_000);
+
+test('a batch job that nobody declared turns the gate red, and is refused once the service owns', async () => {
+  const batch = await owner.nightly();
+  expect(batch).toMatchObject({ code: 0 });
+  const { code, said } = await json('cutover', 'reviews');
+  expect(code).toBe(3);
+  expect(
+    (said.gates as { gate: string; evidence: string }[]).find(({ gate }) => gate === 'writers')?.evidence,
+  ).toMatch(/nobody declared shop_batch@/);
+  await owner.run('writers', 'reviews', '--forget', 'shop_batch', '--reason', 'it runs no more');
+  await owner.run('cutover', 'reviews', '--execute', '--wait', '20');
+  expect(await owner.nightly()).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/reviews is owned by service/),
+  });
+  await owner.run('rollback', 'reviews', '--execute', '--wait', '20');
+}, 90_000);
+
+test('two operators at once: one acts, the other is told who', async () => {
+  const both = await Promise.all([
+    json('cutover', 'reviews', '--execute', '--actor', 'kim'),
+    json('cutover', 'reviews', '--execute', '--actor', 'lee'),
+  ]);
+  const codes = both.map(({ code }) => code).sort();
+  // The second finds the first at work, or finds that it has been done.
+  expect([
+    [0, 0],
+    [0, 7],
+  ]).toContainEqual(codes);
+  const told = both.find(({ code }) => code === 7);
+  if (told) expect(String(told.said.heldBy)).toMatch(/^(kim|lee) \(cutover, /);
+  expect(await ownerNow()).toBe('owned: service, service');
+  const { code, said } = await json('cutover', 'reviews', '--execute');
+  expect({ code, outcome: said.outcome }).toEqual({ code: 0, outcome: 'done' });
+}, 60_000);
+
+test('killed after the close, it is finished by the same command; killed before, it is undone by itself', async () => {
+  for (const [words, outcome] of [
+    ['banyan_fence SET owner', 'the rollback is there'],
+    ['SET turn_id = ', 'nothing has changed'],
+  ] as const) {
+    // A rollback closes the services' server.
+    let killed: ReturnType<OwnerStack['start']> | undefined;
+    const sprung = owner.services.loseAtPart(words, 'answer', () => killed?.kill('SIGKILL'));
+    killed = owner.start('rollback', 'reviews', '--execute', '--wait', '20');
+    await sprung;
+    await killed.ended;
+    expect(await owner.writeOnce(), outcome).toBeLessThan(4_000);
+    await owner.run('rollback', 'reviews', '--execute', '--wait', '20');
+    expect(await ownerNow()).toBe('reads: legacy, legacy');
+    await owner.run('cutover', 'reviews', '--execute', '--wait', '20');
+  }
+}, 90_000);
+
+test('legacy still reads and writes the tables: it cannot be retired', async () => {
+  const { code, said } = await json('retire', 'reviews', '--execute');
+  expect(code).toBe(3);
+  expect(
+    (said.gates as { gate: string; verdict: string }[]).filter(({ verdict }) => verdict === 'fail'),
+  ).toMatchObject([{ gate: 'entangled' }]);
+}, 30_000);
+
+test('nobody has noticed any of it', () => owner.expectUnnoticed(), 60_000);
