@@ -89,6 +89,29 @@ export const close = (on: FenceSessions, { capability, owner, epoch }: At, id: b
       ),
   );
 
+/**
+ * Where the source is lost after its close: `at` is the row that is left, on the side that shall own; the stream has met
+ * this turn, and none after it.
+ */
+export const openAlone = (on: FenceSessions, { capability, owner, epoch }: At, turn: bigint) =>
+  outcomeOf(on, neverLate, () =>
+    changed(
+      on.sql,
+      `UPDATE banyan.banyan_fence f SET owner = ?, epoch = ?, turn_id = NULL, turn_deadline = NULL
+       WHERE f.capability = ? AND f.owner = ? AND f.epoch = ? AND EXISTS (SELECT 1 FROM banyan.banyan_stream s
+         WHERE s.capability = f.capability AND s.source = ? AND s.source_turn = ?)`,
+      [
+        owner === 'legacy' ? 'service' : 'legacy',
+        text(epoch + 1n),
+        capability,
+        owner,
+        text(epoch),
+        owner,
+        text(turn),
+      ],
+    ),
+  );
+
 /** The turn would end by itself at its deadline. */
 export const endTurn = (on: FenceSessions, { capability, owner, epoch }: At, id: bigint) =>
   outcomeOf(on, neverLate, () =>

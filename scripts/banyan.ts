@@ -13,8 +13,10 @@ import { cutoverCommand } from './cutover.ts';
 import { doctorCommand } from './doctor.ts';
 import { fenceCommand } from './fence.ts';
 import { installCommand } from './install.ts';
+import { openCommand } from './open.ts';
 import { planCommand } from './plan.ts';
 import { quarantineCommand } from './quarantine.ts';
+import { resumeCommand } from './resume.ts';
 import { retireCommand } from './retire.ts';
 import { rollbackCommand } from './rollback.ts';
 import { shiftCommand } from './shift.ts';
@@ -38,6 +40,8 @@ const commands: readonly Startable[] = [
   rollbackCommand,
   retireCommand,
   stopCommand,
+  resumeCommand,
+  openCommand,
   statusCommand,
   quarantineCommand,
   auditCommand,

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { isIdentity } from '../acl/identity.ts';
 import type { Capability } from '../capability/capability.ts';
+import { goesOnBy } from '../sync/stops.ts';
 import { referencesOf } from '../sync/worker.ts';
 import { CommandError, type Output } from './command.ts';
 
@@ -24,11 +25,11 @@ export function tablesOf({
 /** Why nothing moves, if nothing can: no worker, a stopped stream. @param sql to the services' server */
 export async function obstacle(sql: Connection, { name }: Capability): Promise<string | undefined> {
   const [stops] = await sql.query<RowDataPacket[]>(
-    "SELECT message FROM banyan.banyan_stop WHERE capability IN (?) AND source = 'legacy' AND acknowledged_by IS NULL",
+    "SELECT code, message FROM banyan.banyan_stop WHERE capability IN (?) AND source = 'legacy' AND acknowledged_by IS NULL",
     [[name, referencesOf(name)]],
   );
   if (stops[0])
-    return `the stream has stopped: ${String(stops[0].message)} (then: banyan worker --acknowledge ${name})`;
+    return `the stream has stopped: ${String(stops[0].message)} (then: ${goesOnBy(String(stops[0].code), name, 'legacy')})`;
   const [workers] = await sql.query<RowDataPacket[]>(
     'SELECT 1 FROM banyan.banyan_worker WHERE capability = ? AND lease_until >= UNIX_TIMESTAMP(SYSDATE(6))',
     [name],

@@ -71,7 +71,9 @@ export async function gatherFacts(input: FactsInput, move: Gated): Promise<Facts
   const own = (stream: string) => stream === name || stream === referencesOf(name);
   const streams = (await Promise.all(sides.map((side) => streamsFrom(side, values))))
     .flat()
-    .filter(({ capability: stream }) => own(stream));
+    .filter(({ capability: stream }) => own(stream))
+    // A stream that was ended for good is missed only by who wants to go back.
+    .filter(({ mode }) => mode !== 'retired' || move === 'rollback');
   const proofs = (await readProofs(values)).filter(({ capability: stream }) => own(stream));
   const ages = await readAges(control, name);
   const replicas = await facades.look(name, 0);
@@ -85,11 +87,11 @@ export async function gatherFacts(input: FactsInput, move: Gated): Promise<Facts
     backfilledAgeMs: ages.backfilled,
     verifiedAgeMs: ages.verified,
     isWorkerRunning: await hasWorker(on.service, name),
-    streams: streams.map(({ capability: stream, source, lagSeconds, stop }) => ({
+    streams: streams.map(({ capability: stream, source, lagSeconds, stop, mode }) => ({
       stream,
       source,
       lagMs: lagSeconds === null ? null : lagSeconds * 1_000,
-      stop,
+      stop: mode === 'retired' ? 'it was ended by "banyan retire", for good' : stop,
     })),
     quarantined: sum(streams.map(({ quarantined }) => quarantined)),
     unproven: sum(proofs.map(({ unproven }) => unproven)),

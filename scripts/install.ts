@@ -1,4 +1,4 @@
-import type { Connection } from 'mysql2/promise';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { BanyanConfig, Capability, Side } from '../capability/capability.ts';
 import {
   controlSchema,
@@ -133,6 +133,19 @@ async function installAccounts(
   }
 }
 
+/** What is behind an address: the control store's may be another address of the legacy server, whose accounts are the same. */
+async function itself(server: ServerName, url: URL): Promise<string> {
+  const sql = await connectTo(server, url);
+  try {
+    const [[row]] = await sql.query<RowDataPacket[]>(
+      "SELECT CONCAT_WS('|', @@hostname, @@port, @@datadir) AS itself",
+    );
+    return String(row?.itself);
+  } finally {
+    sql.destroy();
+  }
+}
+
 async function installSchema(server: ServerName, url: URL, schema: OwnSchema): Promise<string[]> {
   const sql = await connectTo(server, url, { multipleStatements: true });
   try {
@@ -240,12 +253,18 @@ With --print it connects to nothing and prints the SQL for a DBA.`,
         ? `schema banyan: applied ${applied.join(', ')}`
         : 'schema banyan: up to date on every server',
     );
-    for (const host of new Set(Object.values(urls).map((url) => url.host))) {
-      const server =
-        (['control', 'legacy', 'services'] as const).find((each) => urls[each].host === host) ?? 'control';
-      const here = grants.filter((grant) => urls[grant.server].host === host);
+    const servers = await Promise.all(
+      (['control', 'legacy', 'services'] as const).map(async (server) => ({
+        server,
+        itself: await itself(server, urls[server]),
+      })),
+    );
+    for (const [at, { server, itself }] of servers.entries()) {
+      if (servers.findIndex((each) => each.itself === itself) !== at) continue;
+      const names = servers.filter((each) => each.itself === itself).map((each) => each.server);
+      const here = grants.filter((grant) => names.includes(grant.server));
       await installAccounts(urls[server], server, here, values, values.accountHost);
-      for (const { account, why } of here) output.say(`${account} on ${host}: ${why}`);
+      for (const { account, why } of here) output.say(`${account} on ${urls[server].host}: ${why}`);
     }
     const begun = await startStreams(config, { legacy: urls.legacy, service: urls.services });
     output.say(begun.length > 0 ? `streams begin here: ${begun.join(', ')}` : 'streams: all have a position');

@@ -41,10 +41,11 @@ function describeStream({
   quarantined,
   tripwires,
   stop,
+  goesOnBy,
 }: StreamStatus): string {
   const from = `${capability === capability.split('+')[0] ? '' : 'reference tables '}from ${source}`;
-  if (stop !== null)
-    return `${from}: STOPPED: ${stop} Then: banyan worker --acknowledge ${capability.split('+')[0]}`;
+  if (stop !== null) return `${from}: STOPPED: ${stop} Then: ${goesOnBy}`;
+  if (mode === 'retired') return `${from}: ended by "banyan retire", for good: legacy follows no longer`;
   const notes = [
     mode === 'watch' ? 'watching' : mode === 'apply' ? 'applying' : 'not met its fence row yet',
     lagSeconds === null ? 'no heartbeat has passed yet' : `${lagSeconds} s behind`,

@@ -1,19 +1,36 @@
 // What both servers say of the streams: where they are, what they stand still for, and what of their work is proven.
-import type { RowDataPacket } from 'mysql2/promise';
+import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { Side } from '../capability/capability.ts';
+import { goesOnBy } from '../sync/stops.ts';
 import { connectAs, type ServerValues } from './command.ts';
 
 export type StreamStatus = {
   readonly capability: string;
   readonly source: Side;
-  readonly mode: 'apply' | 'watch' | 'unknown';
+  /** `retired`: it was ended for good, and is not run any more. */
+  readonly mode: 'apply' | 'watch' | 'unknown' | 'retired';
   readonly position: string;
   /** Between the newest heartbeat on the source and the newest that the target has passed. */
   readonly lagSeconds: number | null;
   readonly quarantined: number;
   readonly tripwires: number;
   readonly stop: string | null;
+  /** The command that lets it go on; null: it goes. */
+  readonly goesOnBy: string | null;
 };
+
+/** The streams from a source that were ended for good. */
+async function retiredFrom(source: Side, services: Connection): Promise<ReadonlySet<string>> {
+  if (source === 'legacy') return new Set();
+  const [rows] = await services.query<RowDataPacket[]>('SELECT capability FROM banyan.banyan_retired');
+  return new Set(rows.map(({ capability }) => String(capability)));
+}
+
+function modeOf(row: RowDataPacket, source: Side, retired: ReadonlySet<string>): StreamStatus['mode'] {
+  if (retired.has(row.capability)) return 'retired';
+  if (String(row.capability).includes('+') || row.source_owner === source) return 'apply';
+  return row.source_owner === null ? 'unknown' : 'watch';
+}
 
 /** What a target says of the streams that it receives, and how far its source is ahead. */
 export async function streamsFrom(source: Side, values: ServerValues): Promise<StreamStatus[]> {
@@ -24,34 +41,35 @@ export async function streamsFrom(source: Side, values: ServerValues): Promise<S
       `SELECT s.capability, s.gtid, s.file, s.pos, s.source_owner, s.source_time,
          (SELECT COUNT(*) FROM banyan.banyan_quarantine q WHERE q.capability = s.capability AND q.source = s.source) AS quarantined,
          (SELECT COALESCE(SUM(seen), 0) FROM banyan.banyan_tripwire t WHERE t.capability = s.capability AND t.source = s.source) AS tripwires,
-         (SELECT message FROM banyan.banyan_stop p WHERE p.capability = s.capability AND p.source = s.source AND p.acknowledged_by IS NULL) AS stop
-       FROM banyan.banyan_stream s WHERE s.source = ? ORDER BY s.capability`,
+         p.message AS stop, p.code AS stop_code
+       FROM banyan.banyan_stream s LEFT JOIN banyan.banyan_stop p
+         ON p.capability = s.capability AND p.source = s.source AND p.acknowledged_by IS NULL
+       WHERE s.source = ? ORDER BY s.capability`,
       [source],
     );
     const [beats] = await sourceSql.query<RowDataPacket[]>(
       'SELECT capability, at FROM banyan.banyan_heartbeat',
     );
+    const retired = await retiredFrom(source, sourceSql);
     return streams.map((row) => {
-      const base = String(row.capability).split('+')[0];
+      const [base = ''] = String(row.capability).split('+');
       const newest = beats.find(({ capability }) => capability === base)?.at;
-      const isReferences = row.capability !== base;
+      const mode = modeOf(row, source, retired);
+      // What was left of a stream that runs no more is nobody's trouble.
+      const stop = row.stop === null || mode === 'retired' ? null : String(row.stop);
       return {
         capability: row.capability,
         source,
-        mode:
-          isReferences || row.source_owner === source
-            ? 'apply'
-            : row.source_owner === null
-              ? 'unknown'
-              : 'watch',
+        mode,
         position: `${row.gtid ?? '?'}@${row.file ?? '?'}:${row.pos ?? '?'}`,
         lagSeconds:
-          row.source_time === null || newest === undefined
+          mode === 'retired' || row.source_time === null || newest === undefined
             ? null
             : Math.max(0, Math.round((Number(newest) - Number(row.source_time)) * 1000) / 1000),
         quarantined: Number(row.quarantined),
         tripwires: Number(row.tripwires),
-        stop: row.stop === null ? null : String(row.stop),
+        stop,
+        goesOnBy: stop === null ? null : goesOnBy(String(row.stop_code), base, source),
       };
     });
   } finally {

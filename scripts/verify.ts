@@ -146,7 +146,11 @@ Exit code 1 when something differs, is in quarantine, or is not proven. docs/ver
     const sql = await connectAs('services', 'banyan_cli', values);
     const start = performance.now();
     try {
-      await withControl(values, (control) => standingOf(control, name));
+      const { phase } = await withControl(values, (control) => standingOf(control, name));
+      if (phase === 'retired' && asked.some(({ stream }) => stream === name))
+        throw new CommandError(
+          `${name} is retired: legacy follows it no longer, and there is nothing to compare; --table verifies one reference table`,
+        );
       const once = async (repair: boolean) => {
         const joined = await askOrJoin(sql, asked, { repair, withValues: values.values });
         return follow(sql, capability, output, () => progressOf(sql, name, joined));

@@ -1,5 +1,6 @@
 // Why a stream stands still, kept on the target until somebody acknowledges it.
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import type { Side } from '../capability/capability.ts';
 import type { SyncError, SyncErrorCode } from './errors.ts';
 import type { FrameKey } from './frame.ts';
 import { literal } from './literal.ts';
@@ -18,6 +19,12 @@ export type Stop = {
 /** Stops whose event is passed over once acknowledged; at any other the same event is tried again. */
 const isPassedOver = (code: string): boolean =>
   ['ddl', 'statement-dml', 'incomplete-image'].includes(code satisfies string as SyncErrorCode);
+
+/** What lets it go on, when what it says is done. */
+export const goesOnBy = (code: string, capability: string, source: Side): string =>
+  code === ('source-changed' satisfies SyncErrorCode)
+    ? `banyan resume ${capability} --source-changed ${source}`
+    : `banyan worker --acknowledge ${capability}`;
 
 export async function recordStop(
   sql: Connection,

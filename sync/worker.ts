@@ -13,6 +13,7 @@ import { foldWritten } from '../capability/writers.ts';
 import { Backfill } from './backfill.ts';
 import { BinlogError } from './binlog/errors.ts';
 import { openBinlog } from './binlog/reader.ts';
+import { cameBack, closeBehind } from './came-back.ts';
 import { together } from './companions.ts';
 import { type Connect, Connections } from './connections.ts';
 import { SyncError } from './errors.ts';
@@ -84,6 +85,7 @@ const standbyPollMs = 500;
 const stopPollMs = 500;
 const expireEveryMs = 3_600_000;
 const foldEveryMs = 60_000;
+const guardMs = 1_000;
 
 export type Worker = {
   readonly reports: readonly StreamReport[];
@@ -152,6 +154,19 @@ async function holdLease(
   const ended = new AbortController();
   const both = AbortSignal.any([signal, ended.signal]);
   const retired = await isRetired(sql, capability.name);
+  using guards = new Connections(options.connect);
+  const fences = {
+    legacy: await guards.open('legacy', 'apply'),
+    service: await guards.open('service', 'apply'),
+  };
+  // Before anything is read from a server that came back.
+  await closePast(options, capability, fences);
+  const guard = async () => {
+    while (!both.aborted) {
+      await delay(guardMs, undefined, { signal: both }).catch(() => undefined);
+      if (await closePast(options, capability, fences)) ended.abort();
+    }
+  };
   const plans = (await plan(options, capability)).filter((each) => !retired || !isWayBack(each));
   const renew = async () => {
     while (!both.aborted) {
@@ -186,6 +201,7 @@ async function holdLease(
   };
   const parts = [
     renew(),
+    guard(),
     fold('legacy'),
     fold('service'),
     ...new Set(plans.map(({ key }) => key.source)).values().map(beat),
@@ -203,6 +219,26 @@ async function holdLease(
   await releaseLease(sql, capability.name, holder).catch(() => undefined); // it ends by itself
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed?.status === 'rejected' && !signal.aborted) throw failed.reason;
+}
+
+/** @returns whether a server had come back from the past: it is closed, and the stream from it stands */
+async function closePast(
+  { log, audit }: WorkerOptions,
+  { name }: Capability,
+  on: Readonly<Record<Side, Connection>>,
+): Promise<boolean> {
+  const closed = await closeBehind(on, name);
+  if (!closed) return false;
+  const { side, owner, epoch, was } = closed;
+  const stop = cameBack(name, closed);
+  log.error({ capability: name, hint: stop.hint }, stop.message);
+  await recordStop(on[owner], { capability: name, source: side }, stop, '');
+  audit(name, 'close-behind', { side, was: was.toString(), epoch: epoch.toString() }).catch(
+    (error: unknown) => {
+      log.warn({ err: error, capability: name, side }, 'the audit could not be written');
+    },
+  );
+  return true;
 }
 
 /** Adds up who has written; a server that cannot now is asked again in a minute. */

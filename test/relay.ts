@@ -8,10 +8,19 @@ type Link = { readonly client: Socket; readonly server: Socket; isDeaf: boolean 
 type Trap = {
   readonly bytes: Buffer;
   /** `answer`: the server gets them, the client never hears of it. `request`: the server does not get them. */
-  readonly lose: 'answer' | 'request';
+  readonly lose: 'answer' | 'request' | 'nothing';
   /** Before anybody can know that it is lost. */
   readonly then: () => void;
   readonly sprung: PromiseWithResolvers<void>;
+  /** `nothing`: they are on their way until then. */
+  readonly released: Promise<void>;
+};
+
+export type Held = {
+  /** When it has happened. */
+  readonly sprung: Promise<void>;
+  /** Now the server gets it. */
+  release(): void;
 };
 
 export type Relay = {
@@ -27,10 +36,16 @@ export type Relay = {
   /** Nobody gets through until `accept`. */
   refuse(): void;
   accept(): void;
+  /** New connections lead to another server: an address that was given to it. */
+  lead(toPort: number): void;
   /** Once, at this whole statement. @returns when it has happened */
-  loseAt(text: string, lose: Trap['lose'], then?: () => void): Promise<void>;
+  loseAt(text: string, lose: 'answer' | 'request', then?: () => void): Promise<void>;
   /** Once, at the first packet that has these words in it. @returns when it has happened */
-  loseAtPart(words: string, lose: Trap['lose'], then?: () => void): Promise<void>;
+  loseAtPart(words: string, lose: 'answer' | 'request', then?: () => void): Promise<void>;
+  /** Once, the first packet that has these words in it stays on its way, and what its connection sends after it. */
+  holdAtPart(words: string, then?: () => void): Held;
+  /** What has not happened yet of these will not happen. */
+  disarm(): void;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
@@ -52,6 +67,16 @@ function pass(link: Link, trap: () => Trap | undefined, spring: () => void): voi
     const set = trap();
     if (set && chunk.includes(set.bytes)) {
       spring();
+      if (set.lose === 'nothing') {
+        client.pause();
+        set.then();
+        set.sprung.resolve();
+        set.released.then(() => {
+          server.write(chunk);
+          client.resume();
+        });
+        return;
+      }
       if (set.lose === 'request') {
         set.then();
         reset(client);
@@ -85,13 +110,14 @@ export async function startRelay(toPort: number): Promise<Relay> {
   const links = new Set<Link>();
   let isStalled = false;
   let isRefusing = false;
+  let port = toPort;
   let trap: Trap | undefined;
   const listener: Server = createServer({ allowHalfOpen: true }, (client) => {
     if (isRefusing) {
       reset(client);
       return;
     }
-    const server = connect({ port: toPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
+    const server = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     client.setNoDelay(true);
     const link: Link = { client, server, isDeaf: false };
     links.add(link);
@@ -127,9 +153,11 @@ export async function startRelay(toPort: number): Promise<Relay> {
       reset(client);
       reset(server);
     });
-  const set = (bytes: Buffer, lose: Trap['lose'], then: Trap['then'] = () => undefined) => {
-    trap = { bytes, lose, then, sprung: Promise.withResolvers() };
-    return trap.sprung.promise;
+  const set = (bytes: Buffer, lose: Trap['lose'], then: Trap['then'] = () => undefined): Held => {
+    const released = Promise.withResolvers<void>();
+    const sprung = Promise.withResolvers<void>();
+    trap = { bytes, lose, then, sprung, released: released.promise };
+    return { sprung: sprung.promise, release: () => released.resolve() };
   };
   return {
     port: address.port,
@@ -161,8 +189,15 @@ export async function startRelay(toPort: number): Promise<Relay> {
     accept: () => {
       isRefusing = false;
     },
-    loseAt: (text, lose, then) => set(queryPacket(text), lose, then),
-    loseAtPart: (words, lose, then) => set(Buffer.from(words), lose, then),
+    lead: (to) => {
+      port = to;
+    },
+    loseAt: (text, lose, then) => set(queryPacket(text), lose, then).sprung,
+    loseAtPart: (words, lose, then) => set(Buffer.from(words), lose, then).sprung,
+    holdAtPart: (words, then) => set(Buffer.from(words), 'nothing', then),
+    disarm: () => {
+      trap = undefined;
+    },
     [Symbol.asyncDispose]: async () => {
       cut();
       listener.close();

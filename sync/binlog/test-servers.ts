@@ -96,6 +96,8 @@ export async function ownServer(
   const socketFolder = mkdtempSync(join(tmpdir(), 'banyan-'));
   const data = join(folder, 'data');
   cpSync(template(dialect), data, { recursive: true });
+  // A copy would be the same server to whoever asks; MySQL makes itself another UUID.
+  rmSync(join(data, 'auto.cnf'), { force: true });
   const port = await freePort();
   const url = `mysql://root@127.0.0.1:${port}`;
   const forDialect =
