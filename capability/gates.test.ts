@@ -32,7 +32,11 @@ const faults: Readonly<Record<string, readonly Partial<Facts>[]>> = {
     { streams: [] },
     { streams: [{ stream: 'reviews', source: 'legacy', lagMs: null, stop: null }] },
     { streams: [{ stream: 'reviews', source: 'legacy', lagMs: 3_001, stop: null }] },
-    { streams: [{ stream: 'reviews', source: 'legacy', lagMs: 1, stop: 'DDL' }] },
+    {
+      streams: [
+        { stream: 'reviews', source: 'legacy', lagMs: 1, stop: { why: 'DDL', goesOnBy: 'banyan worker' } },
+      ],
+    },
   ],
   reads: [
     { reads: null },

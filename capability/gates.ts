@@ -34,8 +34,8 @@ export type StreamFact = {
   readonly source: Side;
   /** Null: no heartbeat has passed yet. */
   readonly lagMs: number | null;
-  /** Why it stands still, if it does. */
-  readonly stop: string | null;
+  /** Why it stands still, if it does, and the command that lets it go on. */
+  readonly stop: { readonly why: string; readonly goesOnBy: string } | null;
 };
 
 export type Facts = {
@@ -206,7 +206,7 @@ const quarantine: Gate = {
 const streams: Gate = {
   name: 'streams',
   mayBeOverridden: false,
-  judge({ isWorkerRunning, streams: all }, { lagMsMax }, _to, capability) {
+  judge({ isWorkerRunning, streams: all }, { lagMsMax }) {
     const stopped = all.find(({ stop }) => stop !== null);
     const late = all.find(({ lagMs }) => lagMs === null || lagMs > lagMsMax);
     const worst = Math.max(0, ...all.map(({ lagMs }) => lagMs ?? 0));
@@ -215,8 +215,8 @@ const streams: Gate = {
     if (stopped)
       return {
         passes: false,
-        evidence: `${stopped.stream} from ${stopped.source} has stopped: ${stopped.stop}`,
-        remedy: `mend it, then banyan worker --acknowledge ${capability}`,
+        evidence: `${stopped.stream} from ${stopped.source} has stopped: ${stopped.stop?.why}`,
+        remedy: `mend it, then ${stopped.stop?.goesOnBy}`,
       };
     return {
       passes: all.length > 0 && late === undefined,

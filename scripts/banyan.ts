@@ -8,7 +8,7 @@ import { SyncError } from '../sync/errors.ts';
 import { advanceCommand } from './advance.ts';
 import { auditCommand } from './audit.ts';
 import { backfillCommand } from './backfill.ts';
-import { CommandError, type Output, type Startable } from './command.ts';
+import { CommandError, isLostConnection, type Output, ServerAwayError, type Startable } from './command.ts';
 import { cutoverCommand } from './cutover.ts';
 import { doctorCommand } from './doctor.ts';
 import { fenceCommand } from './fence.ts';
@@ -104,7 +104,13 @@ async function main(argv: readonly string[]): Promise<number> {
     const { result, exitCode = 0 } = await command.start(rest, process.env, outputFor(json));
     if (json) console.log(JSON.stringify(result));
     return exitCode;
-  } catch (error) {
+  } catch (raised) {
+    const error = isLostConnection(raised)
+      ? new ServerAwayError(
+          `the connection to a database server was lost: ${raised.message}. What was begun is safe: run the same command again`,
+          { cause: raised },
+        )
+      : raised;
     if (!isExplained(error)) throw error;
     if (json) console.log(JSON.stringify({ error: { name: error.name, message: error.message } }));
     process.stderr.write(`banyan${command ? ` ${command.name}` : ''}: ${error.message}\n`);

@@ -28,7 +28,9 @@ import {
   CommandError,
   commonOptions,
   connectAs,
+  isLostConnection,
   type Output,
+  ServerAwayError,
   serverOptions,
 } from './command.ts';
 import { adminOptions } from './facade-admin.ts';
@@ -115,11 +117,28 @@ export function checkOverride(values: ChangeValues, move: Parameters<typeof gate
 export type Outcome = { readonly result: object; readonly exitCode: number };
 
 export async function changeOwner(input: ChangeInput): Promise<Outcome> {
-  checkOverride(input.values, input.kind);
+  const { kind, values, output } = input;
+  checkOverride(values, kind);
+  const until = performance.now() + values.wait * 1_000;
+  const holder = `${actorOf(values.actor)} (${kind}, ${hostname()}:${process.pid}, ${randomUUID().slice(0, 8)})`;
+  for (;;)
+    try {
+      return await changeOnce(input, holder, until);
+    } catch (error) {
+      // Wherever that was: whoever begins goes by the fences, and has nothing to remember.
+      if (!isLostConnection(error) && !(error instanceof ServerAwayError)) throw error;
+      if (performance.now() >= until) throw error;
+      output.progress(`${error.message}; trying again`, true);
+      await delay(againMs);
+    }
+}
+
+/** On connections of its own. @param until may be waited, by performance.now() */
+async function changeOnce(input: ChangeInput, holder: string, until: number): Promise<Outcome> {
   using facts = await openFactsInput(input.config, input.capability, input.values);
   const books = await connectAs('control', 'banyan_cli', input.values);
   try {
-    return await new ChangeCommand(input, facts, books).run();
+    return await new ChangeCommand(input, { facts, books }, holder, until).run();
   } finally {
     books.destroy();
   }
@@ -147,14 +166,18 @@ class ChangeCommand {
   readonly #interrupted = new AbortController();
   readonly #until: number;
 
-  constructor(input: ChangeInput, facts: FactsInput, books: Connection) {
-    const { kind, values } = input;
+  constructor(
+    input: ChangeInput,
+    { facts, books }: { facts: FactsInput; books: Connection },
+    holder: string,
+    until: number,
+  ) {
     this.#input = input;
-    this.#to = sideFor[kind];
-    this.#holder = `${actorOf(values.actor)} (${kind}, ${hostname()}:${process.pid}, ${randomUUID().slice(0, 8)})`;
+    this.#to = sideFor[input.kind];
+    this.#holder = holder;
     this.#facts = facts;
     this.#books = books;
-    this.#until = performance.now() + values.wait * 1_000;
+    this.#until = until;
   }
 
   async run(): Promise<Outcome> {
@@ -263,8 +286,9 @@ class ChangeCommand {
         }
       }
       await pinChange(this.#facts.control, change, this.#holder);
+      if (gates.length > 0) await this.#begun(change, gates);
       const ran = await this.#attempt(change, fences);
-      await this.#ended(change, ran, gates);
+      await this.#ended(change, ran);
       if (ran.end.outcome === 'undone' && this.#mayWait) {
         output.say(`undone: ${ran.end.reason}. Trying again`);
         await delay(againMs);
@@ -369,13 +393,32 @@ class ChangeCommand {
       capability: capability.name,
       from,
       to,
+      // The gates are in the audit row of its beginning, under the same number.
+      withdraw: ['cutover', 'rollback'],
+      evidence: { kind, facts: of },
       deed: { actor: actorOf(values.actor), action: kind, reason: values.reason, detail: of },
     });
     return 1;
   }
 
+  /** On what evidence: should this command die, the one that finishes the change has no gates of its own. */
+  async #begun(change: ChangeOfOwner, gates: readonly Verdict[]): Promise<void> {
+    const { kind, capability, values } = this.#input;
+    await record(this.#facts.control, capability.name, {
+      actor: actorOf(values.actor),
+      action: `${kind}-begun`,
+      reason: values.reason,
+      detail: {
+        change: change.id.toString(),
+        epoch: change.epoch.toString(),
+        override: values.override,
+        gates,
+      },
+    });
+  }
+
   /** In the control store, which has taken every step; when it cannot be reached the fences say it all the same. */
-  async #ended(change: ChangeOfOwner, { end, steps, heldMs }: Ran, gates: readonly Verdict[]): Promise<void> {
+  async #ended(change: ChangeOfOwner, { end, steps, heldMs }: Ran): Promise<void> {
     const { kind, capability, values, output } = this.#input;
     try {
       await endChange(this.#facts.control, change, this.#holder, end.outcome);
@@ -383,7 +426,7 @@ class ChangeCommand {
         actor: actorOf(values.actor),
         action: `${kind}-${end.outcome}`,
         reason: values.reason,
-        detail: { change: change.id.toString(), reason: end.reason, heldMs, steps, gates },
+        detail: { change: change.id.toString(), reason: end.reason, heldMs, steps },
       });
       if (end.outcome === 'undone' && this.#mayWait)
         await takeChangeLease(this.#facts.control, capability.name, this.#holder);

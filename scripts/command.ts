@@ -20,6 +20,15 @@ export class CommandError extends Error {
   }
 }
 
+/** Nobody answers there: a command that may wait tries again. */
+export class ServerAwayError extends CommandError {
+  override name = 'ServerAwayError';
+}
+
+/** By the driver's word: the connection is of no use any more, whatever was asked last. */
+export const isLostConnection = (error: unknown): error is Error =>
+  error instanceof Error && 'fatal' in error && error.fatal === true;
+
 export const commonOptions = {
   config: { type: 'text', default: 'banyan.config.ts', env: 'BANYAN_CONFIG', help: 'The configuration.' },
   folder: {
@@ -183,7 +192,7 @@ function explain(server: ServerName, url: URL, error: unknown): CommandError {
   const where = `${url.hostname}:${url.port || 3306}`;
   const message = error instanceof Error ? error.message : String(error);
   if (code === 'ECONNREFUSED' || code === 'ETIMEDOUT' || code === 'ENOTFOUND' || code === 'EHOSTUNREACH')
-    return new CommandError(
+    return new ServerAwayError(
       `${what} at ${where} does not answer (${code}): is it up, and is ${option} right?`,
       { cause: error },
     );
@@ -197,7 +206,9 @@ function explain(server: ServerName, url: URL, error: unknown): CommandError {
       `${what} at ${where} has no schema "${url.pathname.slice(1)}": ${server === 'control' ? 'run "banyan install"' : 'start the application that owns it'} first`,
       { cause: error },
     );
-  return new CommandError(`${what} at ${where}: ${message}`, { cause: error });
+  // What the server itself says is no reason to believe that it will say something else soon.
+  const Kind = code.startsWith('ER_') ? CommandError : ServerAwayError;
+  return new Kind(`${what} at ${where}: ${message}`, { cause: error });
 }
 
 /** Values come as the server says them: DECIMAL, BIGINT, dates and JSON as texts. */

@@ -87,11 +87,16 @@ export async function gatherFacts(input: FactsInput, move: Gated): Promise<Facts
     backfilledAgeMs: ages.backfilled,
     verifiedAgeMs: ages.verified,
     isWorkerRunning: await hasWorker(on.service, name),
-    streams: streams.map(({ capability: stream, source, lagSeconds, stop, mode }) => ({
+    streams: streams.map(({ capability: stream, source, lagSeconds, stop, goesOnBy, mode }) => ({
       stream,
       source,
       lagMs: lagSeconds === null ? null : lagSeconds * 1_000,
-      stop: mode === 'retired' ? 'it was ended by "banyan retire", for good' : stop,
+      stop:
+        mode === 'retired'
+          ? { why: '"banyan retire" has ended it, for good', goesOnBy: 'nothing brings it back' }
+          : stop === null
+            ? null
+            : { why: stop, goesOnBy: goesOnBy ?? 'see banyan status' },
     })),
     quarantined: sum(streams.map(({ quarantined }) => quarantined)),
     unproven: sum(proofs.map(({ unproven }) => unproven)),

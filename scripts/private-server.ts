@@ -43,6 +43,8 @@ export type PrivateServerOptions = {
   readonly serverId: number;
   /** 0: any free one. */
   readonly port?: number;
+  /** Of the server's process, besides ours. */
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 export class PrivateServerError extends Error {
@@ -157,7 +159,7 @@ export async function startPrivateServer(options: PrivateServerOptions): Promise
       '--log-bin-trust-function-creators=ON',
     ],
     // A group of its own: Ctrl-C in the terminal is for the supervisor, which then stops things in order.
-    { stdio: ['ignore', log, log], detached: true },
+    { env: { ...process.env, ...options.env }, stdio: ['ignore', log, log], detached: true },
   );
   closeSync(log);
   const exited = new Promise<string>((resolve) => {

@@ -35,19 +35,19 @@ function birthOf(pid: number): string | undefined {
   }
 }
 
-type Remembered = { pid: number; birth: string };
+type Remembered = { pid: number; birth: string; name: string };
 
 const isAlive = ({ pid, birth }: Remembered) => birthOf(pid) === birth;
 
 function read(file: string): Remembered | undefined {
   if (!existsSync(file)) return undefined;
-  const [pid, birth] = readFileSync(file, 'utf8').split('\n');
-  return pid && birth ? { pid: Number(pid), birth } : undefined;
+  const [pid, birth, name = ''] = readFileSync(file, 'utf8').split('\n');
+  return pid && birth ? { pid: Number(pid), birth, name } : undefined;
 }
 
-function write(file: string, pid: number): void {
+function write(file: string, pid: number, name = ''): void {
   const birth = birthOf(pid);
-  if (birth !== undefined) writeFileSync(file, `${pid}\n${birth}\n`);
+  if (birth !== undefined) writeFileSync(file, `${pid}\n${birth}\n${name}\n`);
 }
 
 async function end(child: Remembered): Promise<void> {
@@ -63,8 +63,11 @@ async function end(child: Remembered): Promise<void> {
 
 export type RunFolder = {
   readonly path: string;
-  /** Remembers a child, so that it is ended at the next start if this process cannot do it. */
-  remember(pid: number): void;
+  /**
+   * Remembers a child, so that it is ended at the next start if this process cannot do it.
+   * @param name by which `childNamed` finds it
+   */
+  remember(pid: number, name?: string): void;
   forget(pid: number): void;
   /** Ends every child that is remembered: SIGTERM, after five seconds SIGKILL. */
   endChildren(): Promise<void>;
@@ -91,10 +94,18 @@ export async function claimRunFolder(path: string): Promise<RunFolder> {
   write(ownerFile, process.pid);
   return {
     path,
-    remember: (pid) => write(join(children, String(pid)), pid),
+    remember: (pid, name) => write(join(children, String(pid)), pid, name),
     forget: (pid) => rmSync(join(children, String(pid)), { force: true }),
     endChildren,
   };
+}
+
+/** @returns its pid; undefined when the folder's owner has no such child, or it has ended */
+export function childNamed(path: string, name: string): number | undefined {
+  const children = join(path, 'children');
+  return readdirSync(children)
+    .map((file) => read(join(children, file)))
+    .find((child) => child?.name === name && isAlive(child))?.pid;
 }
 
 /** Removes the folders below `parent` whose owner is gone, and ends what they left running. */

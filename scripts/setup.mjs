@@ -7,7 +7,16 @@
 // Everything it says goes to standard error: standard output belongs to FILE.ts (`npm start -- --json`).
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -107,6 +116,21 @@ const checksumPeer = {
   brew: ['percona-toolkit'],
 };
 
+/** Tests step the clock of a database server that runs; without it those are skipped, and a skip is said. */
+const clock = {
+  what: 'libfaketime (some scenarios set the clock of a database server)',
+  present: () =>
+    ['/usr/lib', '/usr/local/lib', '/opt/homebrew/lib'].some(
+      (lib) =>
+        existsSync(lib) &&
+        [lib, ...readdirSync(lib).map((each) => join(lib, each))].some((folder) =>
+          existsSync(join(folder, 'faketime')),
+        ),
+    ),
+  apt: ['faketime'],
+  brew: ['libfaketime'],
+};
+
 const elsewhere = ['BANYAN_LEGACY_URL', 'BANYAN_SERVICES_URL', 'BANYAN_CONTROL_URL'];
 const given = (name) => process.env[name] || process.env[`${name}_FILE`];
 
@@ -163,8 +187,12 @@ async function main() {
   await installPackages();
   const needsServer = purpose === 'test' || (purpose === 'start' && !elsewhere.every(given));
   if (needsServer) await installPart(databaseServer);
-  if (rest[0] === 'bench/bench.ts' && rest[1] === 'verify')
-    await installPart(checksumPeer).catch((error) => {
+  const wanted = [
+    ...(rest[0] === 'bench/bench.ts' && rest[1] === 'verify' ? [checksumPeer] : []),
+    ...(rest[0] === 'scripts/run-tests.ts' ? [clock] : []),
+  ];
+  for (const part of wanted)
+    await installPart(part).catch((error) => {
       if (!(error instanceof SetupError)) throw error;
       say(error.message);
     });

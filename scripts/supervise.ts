@@ -74,7 +74,7 @@ export async function startProcess(options: ProcessOptions): Promise<SupervisedP
     }
   });
   const pid = child.pid ?? 0;
-  if (pid > 0) runFolder.remember(pid);
+  if (pid > 0) runFolder.remember(pid, name);
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null && pid > 0) {
       child.kill('SIGTERM');
