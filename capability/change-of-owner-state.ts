@@ -56,7 +56,7 @@ export type Action =
   | { readonly do: 'check' }
   /** Tell the replicas and remove the hold, then `replicas`, `unreadable`. */
   | { readonly do: 'release' }
-  /** The phase, in the control store: `rows` (0: recorded before), `lost`, `refused` */
+  /** The phase, in the control store: `rows` (0: recorded before), `lost`, `refused`; `fences` where it was not to be recorded any more */
   | { readonly do: 'record' }
   | { readonly do: 'nothing' };
 

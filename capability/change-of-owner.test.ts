@@ -88,6 +88,15 @@ test.each([cutover, rollback])('a change that goes well, to $to', (change) => {
   expect(step.action).toEqual({ do: 'nothing' });
 });
 
+test('one whose owner has changed again since is superseded, and records no phase', () => {
+  const later = { owner: 'legacy', epoch: 5n, turn: null } as const;
+  const { state } = next(arriveAt('record').state, {
+    is: 'fences',
+    fences: { legacy: later, service: later },
+  });
+  expect(state).toMatchObject({ at: 'ended', outcome: 'superseded' });
+});
+
 const blocker = { thread: 12, user: 'nightly@10.0.0.3', seconds: 40 };
 const busy: Event = { is: 'busy', blocker, isLate: true };
 

@@ -208,6 +208,8 @@ function released(state: Finishing, event: Event): Step {
     );
     return late.length === 0 ? enter({ ...state, at: 'record' }) : enter(state);
   }
+  // It was not to be recorded any more.
+  if (event.is === 'fences') return resume(change, state.attempt, event.fences);
   if (event.is === 'rows') return ended(change, 'done', `${change.to} owns at epoch ${change.epoch + 1n}`);
   return ended(change, 'unfinished', `${change.to} owns, and the phase was not recorded: ${said(event)}`);
 }

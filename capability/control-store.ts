@@ -168,6 +168,8 @@ export type Change = {
   readonly evidence?: { readonly kind: string; readonly facts: unknown };
   /** Kinds of evidence that are no longer in force with the move. */
   readonly withdraw?: readonly string[];
+  /** Only while no newer change of owner than this one has been begun; 0: none at all. */
+  readonly during?: bigint;
   readonly deed: Deed;
 };
 
@@ -178,19 +180,20 @@ export type Change = {
  */
 export async function change(
   sql: Connection,
-  { capability, from, to, evidence, withdraw = [], deed }: Change,
+  { capability, from, to, evidence, withdraw = [], during, deed }: Change,
 ): Promise<void> {
   if (from.phase !== to) {
     const move = legalMove(from.phase, to);
     if (!move.legal)
       throw new ControlStoreError(`${capability} cannot go from ${from.phase} to ${to}: ${move.why}`);
   }
+  const newest = during?.toString() ?? null;
   await sql.beginTransaction();
   try {
     const [moved] = await sql.execute<ResultSetHeader>(
       // How long it has been in a phase is what a gate asks: evidence alone does not begin it anew.
-      'UPDATE capability SET changed_at = IF(phase = ?, changed_at, CURRENT_TIMESTAMP(6)), phase = ?, version = version + 1 WHERE name = ? AND phase = ? AND version = ?',
-      [to, to, capability, from.phase, from.version],
+      'UPDATE capability SET changed_at = IF(phase = ?, changed_at, CURRENT_TIMESTAMP(6)), phase = ?, version = version + 1 WHERE name = ? AND phase = ? AND version = ? AND (? IS NULL OR ? = (SELECT id FROM change_of_owner WHERE capability = ?))',
+      [to, to, capability, from.phase, from.version, newest, newest, capability],
     );
     if (moved.affectedRows !== 1)
       throw new ControlStoreError(

@@ -25,7 +25,7 @@ const faults: Readonly<Record<string, readonly Partial<Facts>[]>> = {
   fences: [{ fences: { ...sound.fences, service: { owner: 'legacy', epoch: 0n } } }],
   backfilled: [{ backfilledAgeMs: undefined }],
   verified: [{ verifiedAgeMs: undefined }, { verifiedAgeMs: day + 1 }],
-  proven: [{ mismatched: 1 }, { unproven: 1_001 }],
+  proven: [{ mismatched: 1 }, { unproven: 1_001 }, { skipped: 1 }],
   quarantine: [{ quarantined: 1 }],
   streams: [
     { isWorkerRunning: false },

@@ -49,6 +49,8 @@ export type Facts = {
   readonly streams: readonly StreamFact[];
   readonly quarantined: number;
   readonly unproven: number;
+  /** Of the owner's changes those that only a verification proves: a worker before this one had them in hand when it ended. */
+  readonly skipped: number;
   readonly mismatched: number;
   /** As every facade serves it; null where none could be asked. `service`, `legacy`: unpinned reads of the last minute. */
   readonly reads: { readonly percent: number; readonly service: number; readonly legacy: number } | null;
@@ -186,9 +188,11 @@ const verified: Gate = {
 const proven: Gate = {
   name: 'proven',
   mayBeOverridden: true,
-  judge: ({ unproven, mismatched }, { unprovenMax }, _to, capability) => ({
-    passes: mismatched === 0 && unproven <= unprovenMax,
-    evidence: `${mismatched} keys differ, ${unproven} changes are not looked at yet (at most ${unprovenMax})`,
+  judge: ({ unproven, skipped, mismatched }, { unprovenMax }, _to, capability) => ({
+    passes: mismatched === 0 && skipped === 0 && unproven <= unprovenMax,
+    evidence:
+      `${mismatched} keys differ, ${unproven} changes are not looked at yet (at most ${unprovenMax})` +
+      (skipped > 0 ? `, and ${skipped} of the owner's only a verification proves` : ''),
     remedy: mismatched > 0 ? `banyan verify ${capability} --repair --execute` : `banyan verify ${capability}`,
   }),
 };

@@ -17,6 +17,7 @@ export const sound: Facts = {
   ],
   quarantined: 0,
   unproven: 3,
+  skipped: 0,
   mismatched: 0,
   reads: { percent: 100, service: 1_000, legacy: 2 },
   replicas: [{ name: 'f1', heartbeat: 'alive' }],

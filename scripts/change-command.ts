@@ -269,8 +269,8 @@ class ChangeCommand {
   async #attempts(): Promise<Outcome> {
     const { output, capability } = this.#input;
     for (;;) {
-      const { change, fences, end } = await this.#begin();
-      if (!change) return this.#nothingToDo(end);
+      const { change, fences, end, newest } = await this.#begin();
+      if (!change) return this.#nothingToDo(end, newest);
       const place = placeOf(change, fences);
       let gates: Verdict[] = [];
       if (place === 'unchanged') {
@@ -314,27 +314,30 @@ class ChangeCommand {
     change: ChangeOfOwner | undefined;
     fences: Fences;
     end: End | undefined;
+    /** The last that was begun before. */
+    newest: bigint;
   }> {
     const { name } = this.#input.capability;
     const left = await readChange(this.#facts.control, name);
+    const newest = left?.id ?? 0n;
     if (left && left.to === this.#to && (left.outcome === null || left.outcome === 'unfinished')) {
       const fences = await this.#fences();
       // One that nobody can finish any more is over; what the fences say now is a new one.
-      if (placeOf(left, fences) !== 'superseded') return { change: left, fences, end: undefined };
+      if (placeOf(left, fences) !== 'superseded') return { change: left, fences, end: undefined, newest };
     }
     const fences = await this.#settled();
     const id = await newNumber(this.#facts.control, name, null, 'begin');
     const begun = begin({ id, capability: name, to: this.#to }, fences);
     return begun.is === 'change'
-      ? { change: begun.change, fences, end: undefined }
-      : { change: undefined, fences, end: begun.end };
+      ? { change: begun.change, fences, end: undefined, newest }
+      : { change: undefined, fences, end: begun.end, newest };
   }
 
   /** The owner is the one that is wanted, or nobody can say; a phase that lags behind is brought up to it. */
-  async #nothingToDo(end: End | undefined): Promise<Outcome> {
+  async #nothingToDo(end: End | undefined, newest: bigint): Promise<Outcome> {
     const { output } = this.#input;
     const { outcome, reason } = end ?? { outcome: 'undone', reason: 'there is nothing to do' };
-    if (outcome === 'done') await this.#recordPhase({ id: null, epoch: null });
+    if (outcome === 'done') await this.#recordPhase(newest, null);
     output.say(`${outcome}: ${reason}`);
     return this.#result(exitCodes[outcome], { executed: false, ok: outcome === 'done', outcome, reason });
   }
@@ -362,8 +365,7 @@ class ChangeCommand {
             facades: this.#facts.facades,
             journal,
             check: checks.beforeClose,
-            record: () =>
-              this.#recordPhase({ id: change.id.toString(), epoch: (change.epoch + 1n).toString() }),
+            record: () => this.#recordPhase(change.id, (change.epoch + 1n).toString()),
             tell: ({ step, atMs, event }) =>
               output.say(`${String(atMs).padStart(6)} ms  ${step.padEnd(12)} ${event}`),
             signal: this.#interrupted.signal,
@@ -381,14 +383,18 @@ class ChangeCommand {
     }
   }
 
-  /** The phase that the owner means. @returns 0 when it was that already */
-  async #recordPhase(of: { id: string | null; epoch: string | null }): Promise<0 | 1> {
+  /**
+   * The phase that the owner means. A newer change begins before it closes: when there is none yet, it records after this.
+   * @returns 0 when it was that already
+   */
+  async #recordPhase(newest: bigint, epoch: string | null): Promise<0 | 1> {
     const { kind, capability, values } = this.#input;
     const to = this.#to === 'service' ? 'owned' : 'reads';
     const from = await readCapability(this.#facts.control, capability.name);
     if (!from) throw new CommandError(`${capability.name} is not in the control store: run "banyan install"`);
     const isOwned = from.phase === 'owned' || from.phase === 'retired';
     if (isOwned === (to === 'owned')) return 0;
+    const of = { id: epoch === null ? null : newest.toString(), epoch };
     await changePhase(this.#facts.control, {
       capability: capability.name,
       from,
@@ -396,6 +402,7 @@ class ChangeCommand {
       // The gates are in the audit row of its beginning, under the same number.
       withdraw: ['cutover', 'rollback'],
       evidence: { kind, facts: of },
+      during: newest,
       deed: { actor: actorOf(values.actor), action: kind, reason: values.reason, detail: of },
     });
     return 1;

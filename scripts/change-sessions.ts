@@ -7,7 +7,9 @@ type Role = 'sql' | 'observer';
 
 export class ChangeSessions {
   readonly #connect: (side: Side) => Promise<Connection>;
-  readonly #open = new Map<string, Connection>();
+  /** Also those that are being opened: whoever gives up while one is on its way must not leave it behind. */
+  readonly #open = new Map<string, Promise<Connection>>();
+  #isOver = false;
 
   constructor(connect: (side: Side) => Promise<Connection>) {
     this.#connect = connect;
@@ -30,22 +32,41 @@ export class ChangeSessions {
   /** The next use opens others: a session whose answer was lost is in a state that nobody knows. */
   drop(side: Side): void {
     for (const role of ['sql', 'observer'] as const) {
-      this.#open.get(`${side} ${role}`)?.destroy();
+      this.#open.get(`${side} ${role}`)?.then(
+        (sql) => sql.destroy(),
+        () => undefined, // whoever wanted it has heard
+      );
       this.#open.delete(`${side} ${role}`);
     }
   }
 
   [Symbol.dispose](): void {
+    this.#isOver = true;
     this.drop('legacy');
     this.drop('service');
   }
 
-  async #get(side: Side, role: Role): Promise<Connection> {
-    const known = this.#open.get(`${side} ${role}`);
+  #get(side: Side, role: Role): Promise<Connection> {
+    const key = `${side} ${role}`;
+    const known = this.#open.get(key);
     if (known) return known;
+    if (this.#isOver) return Promise.reject(new Error('these sessions have ended'));
+    const opening = this.#prepared(side);
+    this.#open.set(key, opening);
+    opening.catch(() => {
+      if (this.#open.get(key) === opening) this.#open.delete(key);
+    });
+    return opening;
+  }
+
+  async #prepared(side: Side): Promise<Connection> {
     const sql = await this.#connect(side);
-    await prepareFenceSession(sql);
-    this.#open.set(`${side} ${role}`, sql);
-    return sql;
+    try {
+      await prepareFenceSession(sql);
+      return sql;
+    } catch (error) {
+      sql.destroy();
+      throw error;
+    }
   }
 }

@@ -100,6 +100,7 @@ export async function gatherFacts(input: FactsInput, move: Gated): Promise<Facts
     })),
     quarantined: sum(streams.map(({ quarantined }) => quarantined)),
     unproven: sum(proofs.map(({ unproven }) => unproven)),
+    skipped: await skippedOf(on.service, name, fences.legacy.owner),
     mismatched: sum(proofs.map(({ mismatched }) => mismatched)),
     reads: await readsServed(await readReplicas(control), input.token, name),
     replicas,
@@ -253,3 +254,12 @@ async function shortCounters(
 
 export const describeCounter = ({ table, column, source, target }: Counter): string =>
   `${table}.${column} is at ${target}, the owner's at ${source}`;
+
+/** Changes of the owner's that the worker will not look at again by itself. */
+async function skippedOf(services: Connection, name: string, owner: Side): Promise<number> {
+  const [[row]] = await services.query<RowDataPacket[]>(
+    'SELECT COALESCE(SUM(skipped), 0) AS skipped FROM banyan.banyan_touched WHERE capability = ? AND source = ?',
+    [name, owner],
+  );
+  return Number(row?.skipped);
+}

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Capability, Side } from '../capability/capability.ts';
 import { type Event, next, type Replica, resume } from '../capability/change-of-owner.ts';
-import type { ChangeOfOwner, End, Fences } from '../capability/change-of-owner-place.ts';
+import { type ChangeOfOwner, type End, type Fences, placeOf } from '../capability/change-of-owner-place.ts';
 import type { Action, Attempt, State } from '../capability/change-of-owner-state.ts';
 import {
   type At,
@@ -216,11 +216,14 @@ class Actor {
     }
   }
 
-  async #record(): Promise<Outcome> {
+  async #record(): Promise<Event> {
     try {
       return { is: 'rows', rows: await this.#deps.record(this.#change) };
     } catch (error) {
-      return { is: 'refused', message: messageOf(error) };
+      // Perhaps because somebody has begun another change since, and then what is recorded is that one's affair.
+      const looked = await this.#act({ do: 'read-fences' });
+      const isOurs = looked.is !== 'fences' || placeOf(this.#change, looked.fences) === 'open';
+      return isOurs ? { is: 'refused', message: messageOf(error) } : looked;
     }
   }
 

@@ -31,6 +31,8 @@ export type BackfillOptions = ThrottleOptions & {
   readonly target: Connection;
   readonly quarantine: () => Quarantine;
   readonly chunkRows: number;
+  /** While the other side owns nothing is read: nothing would come of it. */
+  readonly isApplying: () => boolean;
 };
 
 type Progress = {
@@ -104,6 +106,13 @@ export class Backfill implements Companion {
     return undefined;
   }
 
+  missed(mark: string): void {
+    const first = this.#chunks.findIndex(({ high }) => high === mark);
+    if (first < 0) return;
+    for (const chunk of this.#chunks.slice(first)) chunk.isVoid = true;
+    this.#chunks[first]?.landed.resolve();
+  }
+
   /** Works through the tables that were asked for, until the signal. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -144,6 +153,8 @@ export class Backfill implements Companion {
     let isRead = false;
     while (!signal.aborted) {
       if (!isRead) {
+        while (!this.#options.isApplying() && !signal.aborted)
+          await delay(pollMs, undefined, { signal }).catch(() => undefined);
         const startedAt = performance.now();
         const chunk = await this.#read({ mapping, columns, key, after }, maxKey, rowsMax);
         after = lastKeyOf(chunk) ?? after;

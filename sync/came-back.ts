@@ -56,5 +56,5 @@ export const cameBack = (capability: string, { side, owner, epoch, was }: CameBa
   new SyncError(
     'fence-disagrees',
     `${capability}: ${side} came back from the past: it owned at epoch ${was} there, and ${owner} owns at epoch ${epoch}; ${side} was closed`,
-    `run "banyan verify ${capability} --repair --execute": ${side} gets what it has lost, and what was written there meanwhile is taken out; then acknowledge. docs/change-of-owner.md, "When the fences disagree"`,
+    `acknowledge, then run "banyan verify ${capability} --repair --execute": ${side} gets what it has lost, and what was written there meanwhile is taken out. docs/change-of-owner.md, "When the fences disagree"`,
   );

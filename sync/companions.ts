@@ -8,6 +8,9 @@ export const together = (companions: readonly Companion[]): Companion => ({
   turned: (turn) => {
     for (const each of companions) each.turned?.(turn);
   },
+  missed: (mark) => {
+    for (const each of companions) each.missed?.(mark);
+  },
   mark: (mark) => {
     const found = companions.flatMap((each) => each.mark(mark) ?? []);
     return found.length > 0 ? Promise.all(found).then((statements) => statements.flat()) : undefined;

@@ -32,6 +32,8 @@ export type Companion = {
   passed(mapping: TableMapping, rows: readonly RowImages[], shape: TableShape): void;
   /** A watermark has passed; what it returns is applied at the position after it. */
   mark(mark: string): Promise<readonly Statement[]> | undefined;
+  /** One has passed while the stream did not apply: nothing comes of it. */
+  missed?(mark: string): void;
   /** A turn of the source has passed: a change of owner waits for what is to be proven before its close. */
   turned?(turn: bigint): void;
 };
@@ -351,8 +353,9 @@ export class Stream {
         if (kind === 'tables') await this.#handleFence(tx, row);
         return;
       case 'watermark': {
-        const chunk = this.#mode === 'apply' ? await companion?.mark(row.mark) : undefined;
-        for (const statement of chunk ?? []) this.#builder.addStatement(statement);
+        if (this.#mode !== 'apply') return companion?.missed?.(row.mark);
+        for (const statement of (await companion?.mark(row.mark)) ?? [])
+          this.#builder.addStatement(statement);
       }
     }
   }

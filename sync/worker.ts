@@ -494,6 +494,7 @@ async function runStream(
               return running.quarantine;
             },
             chunkRows: options.chunkRows,
+            isApplying: () => report.state === 'apply',
             ...reading,
           })
         : undefined;

@@ -72,9 +72,13 @@ test('without a command it teaches; each command’s help lists its options', as
   const overview = await banyan();
   expect(overview).toMatchObject({
     code: 2,
-    stdout: expect.stringMatching(/The way of a capability: install, worker, backfill, verify, fence --observe/),
+    stdout: expect.stringMatching(
+      /The way of a capability: install, worker, backfill, verify, fence --observe/,
+    ),
   });
-  for (const name of 'install worker plan advance backfill verify shift fence writers cutover rollback retire stop status quarantine audit'.split(' ')) {
+  for (const name of 'install worker plan advance backfill verify shift fence writers cutover rollback retire stop status quarantine audit'.split(
+    ' ',
+  )) {
     const help = await banyan(name, '--help');
     expect(help).toMatchObject({ code: 0, stdout: expect.stringMatching(new RegExp(`^banyan ${name} `)) });
     expect(help.stdout).toMatch(/--json/);

@@ -13,13 +13,17 @@ export type Played = {
 const root = join(import.meta.dirname, '..', '..');
 
 /** @param program below the project's folder */
-export async function played(program: string, ...words: string[]): Promise<Played> {
+export async function played(
+  program: string,
+  words: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): Promise<Played> {
   const { code, stdout, stderr } = await new Promise<{ code: number; stdout: string; stderr: string }>(
     (resolve) => {
       execFile(
         process.execPath,
-        [join(root, program), '--only', 'sync', '--json', ...words],
-        { cwd: root },
+        [join(root, program), '--json', ...words],
+        { cwd: root, env: { ...process.env, ...env }, maxBuffer: 2 ** 26 },
         (error, stdout, stderr) => {
           resolve({ code: error ? (typeof error.code === 'number' ? error.code : -1) : 0, stdout, stderr });
         },

@@ -1,7 +1,11 @@
 // Reviews go to their service and back while shoppers write through two facades: as an operator does it, with all that goes
 // wrong around it. (Kills at every step: owner-killed.full.mysql.test.ts.)
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { suiteSeed } from '../sync/seed.ts';
+import { until } from '../sync/until.ts';
 import { type OwnerStack, startOwnerStack } from './owner-stack.ts';
 
 const seed = suiteSeed('owner');
@@ -45,7 +49,23 @@ test('a closed gate closes the way, and the one who overrides it must say why', 
   await owner.run('shift', 'reviews', '--reads', '100');
 }, 60_000);
 
+/** As the application that owns writes: a counter that is wrong, for the nightly batch to mend. */
+async function drift(side: 'legacy' | 'service'): Promise<void> {
+  const { databases, folder } = owner.stack;
+  const url = new URL(side === 'legacy' ? databases.legacy : databases.services);
+  url.username = side === 'legacy' ? 'shop_app' : 'reviews_app';
+  url.password = readFileSync(join(folder, 'secrets', url.username), 'utf8').trim();
+  const sql = await createConnection(url.href);
+  await sql.query(
+    side === 'legacy'
+      ? 'UPDATE TB_RVW_MST SET RCMD_CNT = RCMD_CNT + 1 ORDER BY RVW_SEQ LIMIT 1'
+      : 'UPDATE review SET recommend_count = recommend_count + 1 ORDER BY id LIMIT 1',
+  );
+  sql.destroy();
+}
+
 test('a batch job that nobody declared turns the gate red, and is refused once the service owns', async () => {
+  await drift('legacy');
   const batch = await owner.nightly();
   expect(batch).toMatchObject({ code: 0 });
   const { code, said } = await json('cutover', 'reviews');
@@ -55,6 +75,8 @@ test('a batch job that nobody declared turns the gate red, and is refused once t
   ).toMatch(/nobody declared shop_batch@/);
   await owner.run('writers', 'reviews', '--forget', 'shop_batch', '--reason', 'it runs no more');
   await owner.run('cutover', 'reviews', '--execute', '--wait', '20');
+  await drift('service');
+  await until('the batch finds something to mend', async () => (await owner.nightly()).code === 1);
   expect(await owner.nightly()).toMatchObject({
     code: 1,
     stderr: expect.stringMatching(/reviews is owned by service/),

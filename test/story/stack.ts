@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { childNamed } from '../../scripts/run-folder.ts';
 import type { Stack } from '../../scripts/stack.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -15,6 +16,8 @@ export type RunningStack = Stack & {
   readonly process: ChildProcess;
   /** Runs the CLI as a user would in another terminal. */
   banyan(...words: string[]): Promise<Cli>;
+  /** Of a part: monolith, reviews, worker, facade, facade-2, … @returns undefined while it does not run */
+  pidOf(name: string): number | undefined;
   /** Asks the first stack to end, and waits. @returns its exit code */
   stop(signal?: NodeJS.Signals): Promise<number | null>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -59,6 +62,46 @@ export function run(script: string, words: readonly string[], env: NodeJS.Proces
   });
 }
 
+export type RunningCommand = {
+  readonly pid: number;
+  readonly ended: Promise<Cli>;
+  kill(signal: NodeJS.Signals): void;
+};
+
+/** Starts the CLI, and does not wait for its end. A code of -1: it was killed. */
+export function startCommand(words: readonly string[], env: NodeJS.ProcessEnv = {}): RunningCommand {
+  const child = spawn(process.execPath, [join(root, 'scripts', 'banyan.ts'), ...words], {
+    cwd: root,
+    env: { ...environment(), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let [stdout, stderr] = ['', ''];
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const ended = new Promise<Cli>((resolve) => {
+    child.once('close', (code) => resolve({ code: code ?? -1, stdout, stderr }));
+  });
+  return { pid: child.pid ?? 0, ended, kill: (signal) => void child.kill(signal) };
+}
+
+/** The monolith's nightly batch, to its end. @param databaseUrl `batch` of the stack */
+export function runNightly(databaseUrl: string): Promise<Cli> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(root, 'legacy-monolith', 'batch', 'nightly.ts')],
+      { env: { LEGACY_DATABASE_URL: databaseUrl }, timeout: 30_000 },
+      (error, stdout, stderr) => {
+        resolve({ code: error ? (typeof error.code === 'number' ? error.code : -1) : 0, stdout, stderr });
+      },
+    );
+  });
+}
+
 /** Starts a stack and waits for its line. @throws with what it said when it ends before that */
 export async function startStack(words: readonly string[], folder = stackFolder()): Promise<RunningStack> {
   const child = spawn(
@@ -92,6 +135,7 @@ export async function startStack(words: readonly string[], folder = stackFolder(
     folder,
     process: child,
     banyan: (...words) => run('banyan.ts', [...words, '--folder', folder]),
+    pidOf: (name) => childNamed(join(folder, 'run'), name),
     stop,
     [Symbol.asyncDispose]: async () => {
       await stop();

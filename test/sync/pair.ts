@@ -50,6 +50,8 @@ export type Pair = {
   /** As root, in the schema of the identity tables. */
   connect(side: Side): Promise<Connection>;
   startWorker(...words: string[]): Promise<WorkerProcess>;
+  /** With more in its environment: test/scenarios/mutant.ts. */
+  startMutant(env: NodeJS.ProcessEnv): Promise<WorkerProcess>;
   banyan(...words: string[]): Promise<Cli>;
   /** Everything that was written to `source` before the call is on the other side. */
   aligned(source?: Side, msMax?: number): Promise<void>;
@@ -180,6 +182,15 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     ).catch(String);
     return `${String(said)}\n${(await faults().catch(String)).toString()}\n${logs()}`;
   };
+  const startWorker = async (env: NodeJS.ProcessEnv, ...words: string[]) => {
+    const worker = await startWorkerProcess(
+      [...common, ...relayed, '--heartbeat-ms', '50', ...(options.workerWords ?? []), ...words],
+      runFolder,
+      env,
+    );
+    workers.push(worker);
+    return worker;
+  };
   const pair: Pair = {
     folder,
     legacy,
@@ -187,14 +198,8 @@ export async function startPair(options: PairOptions): Promise<Pair> {
     server,
     schema: (side) => schemas[side],
     connect: (side) => server(side).connect(schemas[side]),
-    startWorker: async (...words) => {
-      const worker = await startWorkerProcess(
-        [...common, ...relayed, '--heartbeat-ms', '50', ...(options.workerWords ?? []), ...words],
-        runFolder,
-      );
-      workers.push(worker);
-      return worker;
-    },
+    startWorker: (...words) => startWorker({}, ...words),
+    startMutant: (env) => startWorker(env),
     banyan: (...words) => {
       const takesServers = !words.includes('--legacy-url');
       const plain = [

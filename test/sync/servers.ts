@@ -15,8 +15,8 @@ export type SideServer = {
   query(sql: string, values?: readonly unknown[]): Promise<RowDataPacket[]>;
   /** kill -9, and waits for its end. */
   crash(): Promise<void>;
-  /** The same data, the same port. */
-  start(): Promise<void>;
+  /** The same data, the same port. @param env of its process, besides ours */
+  start(env?: Readonly<Record<string, string>>): Promise<void>;
   pause(): void;
   resume(): void;
   [Symbol.asyncDispose](): Promise<void>;
@@ -67,8 +67,8 @@ export async function startSide(folder: string, serverId: number, runFolder: Run
       await server.exited;
       await server.stop();
     },
-    start: async () => {
-      server = await startPrivateServer({ ...options, port });
+    start: async (env = {}) => {
+      server = await startPrivateServer({ ...options, port, env });
     },
     pause: () => void process.kill(server.pid, 'SIGSTOP'),
     resume: () => void process.kill(server.pid, 'SIGCONT'),

@@ -20,6 +20,7 @@ export type StreamStatus = {
   readonly state: string;
   readonly rowsApplied: number;
   readonly lagMs: number | null;
+  readonly unproven: number;
   readonly stop: string | null;
 };
 
@@ -42,11 +43,12 @@ export type WorkerProcess = {
 export async function startWorkerProcess(
   words: readonly string[],
   runFolder: RunFolder,
+  env: NodeJS.ProcessEnv = {},
 ): Promise<WorkerProcess> {
   const child: ChildProcess = spawn(
     process.execPath,
     [...workerFlags, join(root, 'scripts', 'banyan.ts'), 'worker', '--port', '0', ...words],
-    { cwd: root, env: environment(), stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd: root, env: { ...environment(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   );
   const { pid = 0, stdout, stderr } = child;
   runFolder.remember(pid);
