@@ -1,12 +1,21 @@
-// `npm run drill -- --only sync [--rounds N] [--seed N] [--json]`: kills, freezes and cuts off, and counts what was lost.
+// `npm run drill -- [--only sync] [--rounds N] [--seed N] [--json]`: kills, freezes and cuts off, and counts what was lost.
 import { join } from 'node:path';
 import { type Declaration, describeOptions, OptionsError, parseOptions } from '../capability/options.ts';
 import { type Drill, type DrillOptions, isClean } from './outcome.ts';
 import { syncDrill } from './sync.ts';
+import { wholeDrill } from './whole.ts';
 
 const options = {
-  only: { type: 'text', help: 'What is drilled: sync, the change stream and its backfills.' },
-  rounds: { type: 'integer', default: 50, min: 1, max: 10_000, help: 'How often both sides are compared.' },
+  only: {
+    type: 'text',
+    help: 'What is drilled: sync, the change stream and its backfills; by default the whole, with changes of owner.',
+  },
+  rounds: {
+    type: 'integer',
+    min: 1,
+    max: 10_000,
+    help: 'Of sync (50): how often both sides are compared. Of the whole (30): how often the owner changes.',
+  },
   seed: {
     type: 'integer',
     min: 0,
@@ -17,7 +26,10 @@ const options = {
   help: { type: 'flag', help: 'This.' },
 } as const satisfies Declaration;
 
-const drills: Readonly<Record<string, Drill>> = { sync: syncDrill };
+const whole = { drill: wholeDrill, words: '', usualRounds: 30 };
+const drills: Readonly<Record<string, { drill: Drill; words: string; usualRounds: number }>> = {
+  sync: { drill: syncDrill, words: '--only sync ', usualRounds: 50 },
+};
 
 const folder = join(import.meta.dirname, '..', 'var', 'drill');
 
@@ -29,21 +41,23 @@ async function play(
 ): Promise<number> {
   const { values, words } = parseOptions(options, argv, env);
   if (values.help) {
-    console.log(`npm run drill -- --only sync\n${describeOptions(options)}`);
+    console.log(`npm run drill -- [--only sync]\n${describeOptions(options)}`);
     return 0;
   }
-  const drill = drills[values.only ?? ''];
-  if (!drill || words.length > 0)
-    throw new OptionsError([`say what is drilled: --only ${Object.keys(drills).join('|')}`]);
+  const chosen = values.only === undefined ? whole : drills[values.only];
+  if (!chosen || words.length > 0)
+    throw new OptionsError([`what is drilled is the whole, or --only ${Object.keys(drills).join('|')}`]);
+  const asked = values.rounds ?? chosen.usualRounds;
   const seed = values.seed ?? Date.now() % 1_000_000_000;
   const say = (line: string) => (values.json ? console.error(line) : console.log(line));
-  say(`drill --only ${values.only} --rounds ${values.rounds} --seed ${seed}`);
-  const { reasons, ...outcome } = await drill({ seed, rounds: values.rounds, folder, say, ...meddle });
+  say(`drill ${chosen.words}--rounds ${asked} --seed ${seed}`);
+  const { reasons, ...outcome } = await chosen.drill({ seed, rounds: asked, folder, say, ...meddle });
   const ok = isClean({ reasons, ...outcome });
   for (const reason of reasons) console.error(reason);
   if (!ok) console.error(`logs and binlogs are in ${join(folder, String(seed))}`);
-  const { rounds, acknowledged, lost, doubled, differences, clientErrors, staleReads, faults } = outcome;
-  const counts = { rounds, acknowledged, lost, doubled, differences, clientErrors, staleReads };
+  const { rounds, acknowledged, lost, doubled, differences, clientErrors, staleReads, faults, also } =
+    outcome;
+  const counts = { rounds, acknowledged, lost, doubled, differences, clientErrors, staleReads, ...also };
   if (values.json) console.log(JSON.stringify({ seed, ...counts, faults, ok }));
   else
     console.log(

@@ -14,18 +14,16 @@ const orNull = (value: string) => `COALESCE(${value}, 'NULL')`;
 /** Fourteen digits of Seoul's time are nine hours before UTC. */
 const fromSeoul = (column: string) =>
   `CAST(STR_TO_DATE(${column}, '%Y%m%d%H%i%s') - INTERVAL 9 HOUR AS CHAR)`;
-const said = (column: string) =>
-  [128512, 134071].reduce(
-    (inner, code) => `REPLACE(${inner}, '&#${code};', '${String.fromCodePoint(code)}')`,
-    text(column),
-  );
+/** What legacy's character set has not it keeps as a number. */
+const spelledOut = (value: string) =>
+  value.replace(/&#(\d+);/g, (_, code: string) => String.fromCodePoint(Number(code)));
 const wishOf = (schema: string) =>
   `SELECT ${words('HEX(MBR_ID)', 'PRD_NO')}, ${words('HEX(MEMO)', 'HEX(RGST_DTM)')} FROM ${schema}.TB_WISH`;
 
 const pairings: readonly Pairing[] = [
   {
     what: 'review',
-    legacy: `SELECT RVW_SEQ, ${words('PRD_NO', text('MBR_ID'), 'CAST(STAR_PNT AS UNSIGNED)', said('RVW_CTNT'), "ELT(CHNL_CD, 'desktop', 'mobile', 'app')", "IF(DSP_YN = 'Y', 'visible', 'hidden')", "DEL_YN = 'Y'", 'VIEW_CNT', 'RCMD_CNT', fromSeoul('RGST_DTM'), orNull("IF(MOD_DTM = '0000-00-00 00:00:00', NULL, CAST(MOD_DTM - INTERVAL 9 HOUR AS CHAR))"))} FROM shop.TB_RVW_MST`,
+    legacy: `SELECT RVW_SEQ, ${words('PRD_NO', text('MBR_ID'), 'CAST(STAR_PNT AS UNSIGNED)', text('RVW_CTNT'), "ELT(CHNL_CD, 'desktop', 'mobile', 'app')", "IF(DSP_YN = 'Y', 'visible', 'hidden')", "DEL_YN = 'Y'", 'VIEW_CNT', 'RCMD_CNT', fromSeoul('RGST_DTM'), orNull("IF(MOD_DTM = '0000-00-00 00:00:00', NULL, CAST(MOD_DTM - INTERVAL 9 HOUR AS CHAR))"))} FROM shop.TB_RVW_MST`,
     service: `SELECT id, ${words('product_id', text('author_id'), 'rating', 'body', text('channel'), text('visibility'), 'deleted', 'view_count', 'recommend_count', 'CAST(created_at AS CHAR)', orNull('CAST(updated_at AS CHAR)'))} FROM reviews.review`,
   },
   {
@@ -40,12 +38,12 @@ const pairings: readonly Pairing[] = [
   },
   {
     what: 'member',
-    legacy: `SELECT ${text('MBR_ID')}, ${said('MBR_NM')} FROM shop.TB_MBR`,
+    legacy: `SELECT ${text('MBR_ID')}, ${text('MBR_NM')} FROM shop.TB_MBR`,
     service: `SELECT ${text('id')}, display_name FROM reviews.member`,
   },
   {
     what: 'product',
-    legacy: `SELECT PRD_NO, ${said('PRD_NM')} FROM shop.TB_PRD`,
+    legacy: `SELECT PRD_NO, ${text('PRD_NM')} FROM shop.TB_PRD`,
     service: 'SELECT id, title FROM reviews.product',
   },
   // What triggers of the target keep in the transaction of the row, whoever writes it.
@@ -68,10 +66,14 @@ export type Differences = {
 const examplesMax = 5;
 
 /** Key → value; a key that comes twice is a fault of the comparison. */
-async function read(server: SideServer, sql: string): Promise<ReadonlyMap<string, string>> {
+async function read(
+  server: SideServer,
+  sql: string,
+  inWords: (value: string) => string = (value) => value,
+): Promise<ReadonlyMap<string, string>> {
   const rows = (await server.query(sql)).map((row): [string, string] => {
     const [key, value] = Object.values(row);
-    return [String(key), String(value)];
+    return [String(key), inWords(String(value))];
   });
   const found = new Map(rows);
   if (found.size !== rows.length) throw new Error(`the comparison cannot tell rows apart: ${sql}`);
@@ -83,7 +85,7 @@ export async function differences(legacy: SideServer, service: SideServer): Prom
   let count = 0;
   const examples: string[] = [];
   for (const { what, legacy: ofLegacy, service: ofService } of pairings) {
-    const [one, other] = await Promise.all([read(legacy, ofLegacy), read(service, ofService)]);
+    const [one, other] = await Promise.all([read(legacy, ofLegacy, spelledOut), read(service, ofService)]);
     const keys = [...new Set([...one.keys(), ...other.keys()])].filter(
       (key) => one.get(key) !== other.get(key),
     );

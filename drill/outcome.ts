@@ -1,5 +1,7 @@
 // What a drill has found.
-import type { Sides } from './sides.ts';
+
+import type { SideServer } from '../test/sync/servers.ts';
+import type { Side } from './sides.ts';
 
 export type Outcome = {
   rounds: number;
@@ -16,6 +18,8 @@ export type Outcome = {
   staleReads: number;
   /** How often each was played. */
   readonly faults: Record<string, number>;
+  /** Further counts, which are no findings. */
+  readonly also: Record<string, number>;
   /** What is wrong, in words; empty when nothing is. */
   readonly reasons: string[];
 };
@@ -28,7 +32,7 @@ export type DrillOptions = {
   /** One line a round. */
   readonly say: (line: string) => void;
   /** Something that no fault of the schedule does, late in each round: shows that the drill can fail. */
-  readonly meddle?: (round: number, sides: Sides) => Promise<void>;
+  readonly meddle?: (round: number, servers: Readonly<Record<Side, SideServer>>) => Promise<void>;
 };
 
 export type Drill = (options: DrillOptions) => Promise<Outcome>;
@@ -42,6 +46,7 @@ export const emptyOutcome = (): Outcome => ({
   clientErrors: 0,
   staleReads: 0,
   faults: {},
+  also: {},
   reasons: [],
 });
 

@@ -22,9 +22,7 @@ export type Sides = {
   startWorker(): Promise<WorkerProcess>;
   /** Runs a command to its end; it prints one JSON object. */
   banyan(...words: string[]): Promise<Cli>;
-  /** Every stream has passed what was written before the call. @throws when one has stopped, or does not come so far */
   aligned(): Promise<void>;
-  /** Stops, quarantined rows, tripwires: each is one too many. */
   trouble(): Promise<string[]>;
   /** What the workers have logged, each of them. */
   workerLogs(): readonly string[];
@@ -82,6 +80,28 @@ const troubles: readonly (readonly [string, string])[] = [
   ['tripwire', 'SELECT capability, what, seen FROM banyan.banyan_tripwire'],
 ];
 
+/** Every stream has passed what was written before the call. @throws when one has stopped, or does not come so far */
+export async function streamsAligned(servers: Readonly<Record<Side, SideServer>>): Promise<void> {
+  for (const source of ['legacy', 'service'] as const) {
+    const gtid = await until('the end of the binlog', () => endOf(servers[source]));
+    await until(
+      `the streams from ${source} at ${gtid}`,
+      () => hasPassed(servers[otherSide(source)], source, gtid),
+      { msMax: alignedMsMax },
+    );
+  }
+}
+
+/** Stops, quarantined rows, tripwires: each is one too many. */
+export async function streamTrouble(servers: Readonly<Record<Side, SideServer>>): Promise<string[]> {
+  const found: string[] = [];
+  for (const side of ['legacy', 'service'] as const)
+    for (const [kind, sql] of troubles)
+      for (const row of await servers[side].query(sql))
+        found.push(`${kind} on ${side}: ${JSON.stringify(row)}`);
+  return found;
+}
+
 /** @param folder of the run; what it holds is private to it */
 export async function startSides(folder: string, runFolder: RunFolder): Promise<Sides> {
   const [legacy, service] = await Promise.all([
@@ -123,24 +143,8 @@ export async function startSides(folder: string, runFolder: RunFolder): Promise<
         ...common,
         ...serverWords(withoutAccount(legacy.url), withoutAccount(service.url)),
       ]),
-    aligned: async () => {
-      for (const source of ['legacy', 'service'] as const) {
-        const gtid = await until('the end of the binlog', () => endOf(server(source)));
-        await until(
-          `the streams from ${source} at ${gtid}`,
-          () => hasPassed(server(otherSide(source)), source, gtid),
-          { msMax: alignedMsMax },
-        );
-      }
-    },
-    trouble: async () => {
-      const found: string[] = [];
-      for (const side of ['legacy', 'service'] as const)
-        for (const [kind, sql] of troubles)
-          for (const row of await server(side).query(sql))
-            found.push(`${kind} on ${side}: ${JSON.stringify(row)}`);
-      return found;
-    },
+    aligned: () => streamsAligned({ legacy, service }),
+    trouble: () => streamTrouble({ legacy, service }),
     workerLogs,
     [Symbol.asyncDispose]: async () => {
       for (const worker of workers.filter((each) => each.isAlive())) {

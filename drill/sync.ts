@@ -2,8 +2,9 @@
 // the same, and everything acknowledged must be there, once.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { claimRunFolder, type RunFolder, sweepRunFolders } from '../scripts/run-folder.ts';
+import { claimRunFolder, sweepRunFolders } from '../scripts/run-folder.ts';
 import { chance } from '../test/sync/seed.ts';
+import { endWithUs } from './end-with-us.ts';
 import { differences } from './equal.ts';
 import { keepEvidence } from './evidence.ts';
 import { type FaultKind, faultKinds, faults, type Scene } from './faults.ts';
@@ -142,24 +143,8 @@ async function playAll(
   await ended;
 }
 
-/**
- * Ctrl-C leaves nothing running, and is no finding.
- * @returns to be called when the drill is over; one that was interrupted does not get past it
- */
-function endWithUs(runFolder: RunFolder): () => Promise<void> {
-  let ending: Promise<void> | undefined;
-  const end = () => {
-    ending ??= runFolder.endChildren().then(() => {
-      rmSync(runFolder.path, { recursive: true, force: true });
-      process.exit(1);
-    });
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, end);
-  return async () => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, end);
-    await ending;
-  };
-}
+const workerLogs = (sides: Sides) =>
+  Object.fromEntries(sides.workerLogs().map((log, index) => [`worker-${index + 1}`, log]));
 
 export const syncDrill: Drill = async (options) => {
   const { seed, rounds, folder } = options;
@@ -175,7 +160,7 @@ export const syncDrill: Drill = async (options) => {
     const sides = await startSides(runFolder.path, runFolder);
     await playAll(sides, plans, total, options);
     await over();
-    if (!isClean(total)) keepEvidence(evidence, runFolder.path, { plans, total }, sides.workerLogs());
+    if (!isClean(total)) keepEvidence(evidence, runFolder.path, { plans, total }, workerLogs(sides));
   } finally {
     await over();
     await runFolder.endChildren();

@@ -16,7 +16,11 @@ function countIn(said: unknown, name: string): number {
   return Number(Reflect.get(said, name));
 }
 
-async function verifyOne(sides: Sides, capability: string, names: readonly string[]): Promise<Verified> {
+async function verifyOne(
+  sides: Pick<Sides, 'banyan'>,
+  capability: string,
+  names: readonly string[],
+): Promise<Verified> {
   const { code, stdout, stderr } = await sides.banyan('verify', capability);
   const failed = {
     differences: 0,
@@ -32,7 +36,7 @@ async function verifyOne(sides: Sides, capability: string, names: readonly strin
 }
 
 /** All capabilities. @param when `live`: while writers write */
-export async function verify(sides: Sides, when: 'live' | 'still'): Promise<Verified> {
+export async function verify(sides: Pick<Sides, 'banyan'>, when: 'live' | 'still'): Promise<Verified> {
   const all = await Promise.all(
     capabilities.map((capability) => verifyOne(sides, capability, when === 'live' ? found : foundStill)),
   );
