@@ -77,8 +77,8 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
       judged = pins.judge(pin, choice.side);
     }
     metrics.readOwnWrite(pin.capability, judged === 'fresh' ? 'fresh' : 'owner');
-    // Still not known at the pin's epoch: the fences cannot be read, or the cookie is invented.
-    return judged === 'stale' ? { side: pin.side, reason: 'own-write' } : choice;
+    // Also when it is still not known at the pin's epoch: the fences cannot be read (or the cookie is invented, by who reads it).
+    return judged === 'fresh' ? choice : { side: pin.side, reason: 'own-write' };
   }
 
   async function fromService(

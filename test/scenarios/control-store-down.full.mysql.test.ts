@@ -52,12 +52,14 @@ describe('control-store-down', () => {
     command.release();
     command.go();
     await flows();
+    // What is closed it goes on with, as soon as it can; the last step alone ends it.
+    const isFinishing = step === 'close' || step === 'release';
+    if (isFinishing) stage.control.accept();
     const { code, stdout, stderr } = await command.ended;
     const isClosed = (await epoch()) > before;
     // Undone, unfinished; before it has begun anything, a plain failure.
-    expect(isClosed ? [5] : [1, 4, 5], stdout + stderr).toContain(code);
-    expect(isClosed).toBe(['close', 'release', 'record'].includes(step));
-    await flows();
+    expect(isFinishing ? [0, 5] : isClosed ? [5] : [1, 4, 5], stdout + stderr).toContain(code);
+    expect(isClosed).toBe(isFinishing || step === 'record');
     stage.control.accept();
     await again(move, before);
   });
