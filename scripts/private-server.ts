@@ -72,10 +72,13 @@ async function template(): Promise<string> {
   if (existsSync(path)) return path;
   mkdirSync(dirname(path), { recursive: true });
   const work = mkdtempSync(`${path}-`);
+  const temporary = mkdtempSync(join(tmpdir(), 'banyan-'));
   try {
     await promisify(execFile)('mariadb-install-db', [
       '--no-defaults',
       `--datadir=${work}`,
+      // Not the /tmp that another server may be emptying as it starts.
+      `--tmpdir=${temporary}`,
       '--auth-root-authentication-method=normal',
       '--skip-test-db',
       '--innodb-log-file-size=64M',
@@ -85,6 +88,7 @@ async function template(): Promise<string> {
     if (!existsSync(path)) renameSync(work, path);
   } finally {
     rmSync(work, { recursive: true, force: true });
+    rmSync(temporary, { recursive: true, force: true });
   }
   return path;
 }

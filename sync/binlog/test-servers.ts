@@ -47,12 +47,14 @@ const bothServers = [
 ];
 
 function initialise(dialect: 'mariadb' | 'mysql', data: string): void {
+  const temporary = mkdtempSync(join(tmpdir(), 'banyan-'));
   if (dialect === 'mariadb')
     execFileSync(
       'mariadb-install-db',
       [
         '--no-defaults',
         `--datadir=${data}`,
+        `--tmpdir=${temporary}`,
         '--auth-root-authentication-method=normal',
         '--skip-test-db',
         ...asUser,
@@ -63,6 +65,7 @@ function initialise(dialect: 'mariadb' | 'mysql', data: string): void {
     execFileSync(mysqld ?? '', ['--no-defaults', '--initialize-insecure', `--datadir=${data}`, ...asUser], {
       stdio: 'ignore',
     });
+  rmSync(temporary, { recursive: true, force: true });
 }
 
 function template(dialect: 'mariadb' | 'mysql'): string {
@@ -116,6 +119,8 @@ export async function ownServer(
         `--port=${port}`,
         `--socket=${join(socketFolder, 's')}`,
         `--pid-file=${join(folder, 'pid')}`,
+        // A server that starts empties it of whatever looks like a server's: not everybody's /tmp.
+        `--tmpdir=${socketFolder}`,
         '--server-id=41',
         ...bothServers,
         ...forDialect,

@@ -93,11 +93,11 @@ describe('control-store-down', () => {
 });
 
 describe('network-cut', () => {
-  const cut = async (lose: 'request' | 'answer', env: NodeJS.ProcessEnv = {}) => {
+  const cut = async (lose: 'request' | 'answer', words: string[], env: NodeJS.ProcessEnv = {}) => {
     const [before, move] = [await epoch(), await nextMove()];
     const relay = move === 'cutover' ? stage.legacy : stage.service;
     const sent = relay.loseAtPart('banyan_fence SET owner', lose, () => relay.refuse());
-    const command = stage.change({ move, words: ['--wait', '20'], env });
+    const command = stage.change({ move, words, env });
     await sent;
     await flows();
     relay.accept();
@@ -108,7 +108,7 @@ describe('network-cut', () => {
     'the %s of the close is lost',
     { timeout: 90_000 },
     async (lose) => {
-      const { before, end } = await cut(lose);
+      const { before, end } = await cut(lose, ['--wait', '20']);
       // Undone, it is tried again.
       expect(end.code, end.stdout + end.stderr).toBe(0);
       expect(await epoch()).toBe(before + 1);
@@ -121,6 +121,7 @@ describe('network-cut', () => {
     const file = 'capability/change-of-owner.ts';
     const { before, move, end } = await cut(
       'answer',
+      [],
       mutantEnv(
         {
           file,
