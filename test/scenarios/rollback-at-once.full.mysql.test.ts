@@ -85,17 +85,23 @@ test('without the marker what comes back is taken for a write of somebody else',
   expect((await stage.change({ move: 'rollback' }).ended).code).toBe(3);
 });
 
-test('without waiting for the opening a rollback is undone', { timeout: 90_000 }, async () => {
+test('without waiting for the opening a rollback is refused, or undone', { timeout: 90_000 }, async () => {
   stage = await startStage();
   await closedOnly(stage);
-  const env = mutantEnv({
-    file: 'capability/change-of-owner-place.ts',
-    replace: "? 'before-owner' : 'disagree'",
-    by: "? 'unchanged' : 'disagree'",
-  });
-  const end = await stage.change({ move: 'rollback', env }).ended;
-  expect({ code: end.code, said: end.stdout + end.stderr }).toEqual({
-    code: 4,
-    said: expect.stringContaining('was not turned'),
-  });
+  // Twice: the command waits before it looks at the gates, and the machine before it begins.
+  const env = mutantEnv(
+    {
+      file: 'capability/change-of-owner-place.ts',
+      replace: "? 'before-owner' : 'disagree'",
+      by: "? 'unchanged' : 'disagree'",
+    },
+    {
+      file: 'scripts/change-command.ts',
+      replace: 'if (fences.legacy.epoch === fences.service.epoch || performance',
+      by: 'if (fences.legacy.epoch || performance',
+    },
+  );
+  const { code } = await stage.change({ move: 'rollback', env }).ended;
+  // The gates, or the turn that matches nothing.
+  expect([3, 4]).toContain(code);
 });
