@@ -245,7 +245,9 @@ export class Shopper {
     const known = review.views.acknowledged;
     review.views.undecided++;
     const { fate, said } = await this.#tryWrite('view', { rvwSeq: String(review.seq) }, ['2001']);
-    if (fate !== 'undecided') review.views.undecided--;
+    // The view is counted before the review is read: deleted in between, it is counted, and not found (2001).
+    const mayBeCounted = fate === 'undecided' || said?.answer.body.resultCode === '2001';
+    if (!mayBeCounted) review.views.undecided--;
     if (fate !== 'done' || !said) return;
     review.views.acknowledged++;
     this.#atLeast(said, 'view', review, Reflect.get(Object(said.answer.body.rvw), 'viewCnt'), known + 1);
