@@ -43,8 +43,8 @@ export type PrivateServerOptions = {
   readonly serverId: number;
   /** 0: any free one. */
   readonly port?: number;
-  /** Of the server's process, besides ours. */
-  readonly env?: Readonly<Record<string, string>>;
+  /** All of the server process's; ours when left out. */
+  readonly env?: NodeJS.ProcessEnv;
 };
 
 export class PrivateServerError extends Error {
@@ -163,7 +163,7 @@ export async function startPrivateServer(options: PrivateServerOptions): Promise
       '--log-bin-trust-function-creators=ON',
     ],
     // A group of its own: Ctrl-C in the terminal is for the supervisor, which then stops things in order.
-    { env: { ...process.env, ...options.env }, stdio: ['ignore', log, log], detached: true },
+    { ...(options.env && { env: options.env }), stdio: ['ignore', log, log], detached: true },
   );
   closeSync(log);
   const exited = new Promise<string>((resolve) => {

@@ -68,7 +68,7 @@ export async function startSide(folder: string, serverId: number, runFolder: Run
       await server.stop();
     },
     start: async (env = {}) => {
-      server = await startPrivateServer({ ...options, port, env });
+      server = await startPrivateServer({ ...options, port, env: { ...process.env, ...env } });
     },
     pause: () => void process.kill(server.pid, 'SIGSTOP'),
     resume: () => void process.kill(server.pid, 'SIGCONT'),
