@@ -1,7 +1,7 @@
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { Capability } from '../capability/capability.ts';
 import { type CapabilityRow, change, evidenceInForce, readCapability } from '../capability/control-store.ts';
-import { referencesOf } from '../sync/worker.ts';
+import { referencesOf } from '../sync/stream-plan.ts';
 import {
   actingOptions,
   actorOf,

@@ -4,7 +4,7 @@ import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { isIdentity } from '../acl/identity.ts';
 import type { Capability } from '../capability/capability.ts';
 import { goesOnBy } from '../sync/stops.ts';
-import { referencesOf } from '../sync/worker.ts';
+import { referencesOf } from '../sync/stream-plan.ts';
 import { CommandError, type Output } from './command.ts';
 
 /** `12,345` */

@@ -8,7 +8,7 @@ import type { Facts, Gated } from '../capability/gates.ts';
 import { type ReplicaRow, readReplicas } from '../capability/replicas.ts';
 import { readWriters } from '../capability/writers.ts';
 import { type Counter, type CounterEnds, countersOf } from '../sync/raise-counters.ts';
-import { referencesOf } from '../sync/worker.ts';
+import { referencesOf } from '../sync/stream-plan.ts';
 import { ChangeSessions } from './change-sessions.ts';
 import { CommandError, connectAs, type ServerValues } from './command.ts';
 import { lookAround } from './doctor.ts';

@@ -11,7 +11,7 @@ import {
 } from '../capability/control-store.ts';
 import { openBinlog } from '../sync/binlog/reader.ts';
 import type { Position } from '../sync/position.ts';
-import { referencesOf } from '../sync/worker.ts';
+import { referencesOf } from '../sync/stream-plan.ts';
 import {
   accountGrants,
   accountSql,

@@ -6,7 +6,7 @@ import { readFences, readHold } from '../capability/fence.ts';
 import { BinlogError } from '../sync/binlog/errors.ts';
 import { openBinlog } from '../sync/binlog/reader.ts';
 import { type Position, parsePosition, printPosition } from '../sync/position.ts';
-import { referencesOf } from '../sync/worker.ts';
+import { referencesOf } from '../sync/stream-plan.ts';
 import { verdictLines } from './change-command.ts';
 import {
   accountUrl,

@@ -4,7 +4,7 @@ import { evidenceInForce, readCapability } from '../capability/control-store.ts'
 import { type FenceRow, readFences } from '../capability/fence.ts';
 import { type Flag, readFlagFile, rolloutPercent } from '../capability/flag-file.ts';
 import { readInterlock } from '../capability/phase.ts';
-import { referencesOf } from '../sync/worker.ts';
+import { referencesOf } from '../sync/stream-plan.ts';
 import { ChangeSessions } from './change-sessions.ts';
 import {
   command,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { change, evidenceInForce, readCapability } from '../capability/control-store.ts';
+import { referencesOf } from '../sync/stream-plan.ts';
 import {
   type AskedTable,
   askFor,
@@ -9,7 +10,6 @@ import {
   readTableStates,
   type TableState,
 } from '../sync/verify-store.ts';
-import { referencesOf } from '../sync/worker.ts';
 import {
   actingOptions,
   actorOf,

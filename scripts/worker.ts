@@ -7,7 +7,8 @@ import { record } from '../capability/control-store.ts';
 import { heard } from '../sync/silence.ts';
 import { readSession } from '../sync/source-columns.ts';
 import { acknowledgeStop } from '../sync/stops.ts';
-import { referencesOf, startWorker } from '../sync/worker.ts';
+import { referencesOf } from '../sync/stream-plan.ts';
+import { startWorker } from '../sync/worker.ts';
 import { serveWorker } from '../sync/worker-http.ts';
 import {
   accountUrl,
