@@ -2,7 +2,7 @@
 import type { HttpReadTranslator, HttpWriteTranslator, LegacyManner } from '../acl/http.ts';
 import type { IdentityDeclaration } from '../acl/identity.ts';
 import type { RowTranslator } from '../acl/translator.ts';
-import type { GateLimits } from './gates.ts';
+import type { GateLimits } from './gate.ts';
 
 export type Side = 'legacy' | 'service';
 

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { type Facts, type Gated, gateNames, judgeGates, usualLimits } from './gates.ts';
+import type { Facts } from './gate.ts';
+import { usualLimits } from './gate.ts';
+import { type Gated, gateNames, judgeGates } from './gates.ts';
 import { sound } from './test-facts.ts';
 
 const owned: Facts = {

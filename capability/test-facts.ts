@@ -1,5 +1,5 @@
 // Facts of a capability that may change its owner: tests take out of them what is to fail.
-import type { Facts } from './gates.ts';
+import type { Facts } from './gate.ts';
 
 const day = 86_400_000;
 const row = { owner: 'legacy', epoch: 1n } as const;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Facts } from './gates.ts';
+import type { Facts } from './gate.ts';
 import { sound } from './test-facts.ts';
 import { wayOf } from './way.ts';
 

@@ -1,5 +1,5 @@
 // The way of a capability from the monolith to its service: which steps are behind it, and which one is next. Pure.
-import type { Facts } from './gates.ts';
+import type { Facts } from './gate.ts';
 
 export type WayStep = {
   readonly step: 'backfill' | 'verify' | 'observe' | 'shift' | 'reads' | 'enforce' | 'cutover' | 'retire';

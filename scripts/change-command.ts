@@ -18,7 +18,8 @@ import {
 } from '../capability/change-store.ts';
 import { change as changePhase, readCapability, record } from '../capability/control-store.ts';
 import { readFences } from '../capability/fence.ts';
-import { gateNames, judgeGates, usualLimits, type Verdict } from '../capability/gates.ts';
+import { usualLimits, type Verdict } from '../capability/gate.ts';
+import { gateNames, judgeGates } from '../capability/gates.ts';
 import type { Declaration, Values } from '../capability/options.ts';
 import { changeChecks } from './change-checks.ts';
 import { ChangeJournal } from './change-journal.ts';

@@ -4,7 +4,8 @@ import type { BanyanConfig, Capability, Side } from '../capability/capability.ts
 import { readCapability } from '../capability/control-store.ts';
 import { readFences } from '../capability/fence.ts';
 import { fencedTables, readFenceModes } from '../capability/fence-triggers.ts';
-import type { Facts, Gated } from '../capability/gates.ts';
+import type { Facts } from '../capability/gate.ts';
+import type { Gated } from '../capability/gates.ts';
 import { type ReplicaRow, readReplicas } from '../capability/replicas.ts';
 import { readWriters } from '../capability/writers.ts';
 import { type Counter, type CounterEnds, countersOf } from '../sync/raise-counters.ts';

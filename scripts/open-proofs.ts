@@ -1,7 +1,7 @@
 // Whether a side may be opened by hand because the one that closed is lost for good: facts → verdicts. Pure.
 import type { Side } from '../capability/capability.ts';
 import type { FenceRow } from '../capability/fence.ts';
-import type { Verdict } from '../capability/gates.ts';
+import type { Verdict } from '../capability/gate.ts';
 
 /** How it is known that X was closed: one row, while this turn was in force. */
 export type Closed =

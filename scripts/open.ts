@@ -4,7 +4,7 @@ import type { Capability, Side } from '../capability/capability.ts';
 import { endChange, readChange } from '../capability/change-store.ts';
 import { change as changePhase, readCapability, record } from '../capability/control-store.ts';
 import { type FenceRow, openAlone, readFence } from '../capability/fence.ts';
-import type { Verdict } from '../capability/gates.ts';
+import type { Verdict } from '../capability/gate.ts';
 import { type Outcome, verdictLines } from './change-command.ts';
 import { ChangeSessions } from './change-sessions.ts';
 import {

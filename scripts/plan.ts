@@ -1,4 +1,5 @@
-import { type Gated, judgeGates, usualLimits } from '../capability/gates.ts';
+import { usualLimits } from '../capability/gate.ts';
+import { type Gated, judgeGates } from '../capability/gates.ts';
 import { commandLine, wayOf } from '../capability/way.ts';
 import { verdictLines } from './change-command.ts';
 import { capabilityNamed, command, commonOptions, configOf, serverOptions } from './command.ts';

@@ -2,7 +2,7 @@
 import type { Side } from '../capability/capability.ts';
 import type { Fences } from '../capability/change-of-owner-place.ts';
 import type { HoldRow } from '../capability/fence.ts';
-import type { Verdict } from '../capability/gates.ts';
+import type { Verdict } from '../capability/gate.ts';
 
 export type StoppedStream = {
   /** With its kind: `reviews`, `reviews+references`. */

@@ -1,7 +1,8 @@
 import { isIdentity } from '../acl/identity.ts';
 import type { BanyanConfig, Capability } from '../capability/capability.ts';
 import { change, readCapability } from '../capability/control-store.ts';
-import { gateNames, judgeGates, usualLimits } from '../capability/gates.ts';
+import { usualLimits } from '../capability/gate.ts';
+import { gateNames, judgeGates } from '../capability/gates.ts';
 import { changeOptions, checkOverride, verdictLines } from './change-command.ts';
 import { actorOf, CommandError, capabilityNamed, command, configOf } from './command.ts';
 import { gatherFacts, openFactsInput } from './gate-facts.ts';

@@ -77,7 +77,7 @@ test('with a lost binlog taken for a lost connection nobody is told', { timeout:
   await purged(on);
   const worker = await on.pair.startMutant(
     mutantEnv({
-      file: 'sync/worker.ts',
+      file: 'sync/run-stream.ts',
       replace: "return error.code === 'unreachable'",
       by: "return error.code !== 'unreachable-at-all'",
     }),

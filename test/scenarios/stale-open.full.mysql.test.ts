@@ -14,6 +14,8 @@ async function staleOpen(on: Stage, env: NodeJS.ProcessEnv = {}) {
   await until('the opening', async () => (await on.admitting()).includes('service'));
   await on.forgetClaim();
   await on.done('rollback');
+  // Nobody was left to release it.
+  await until('the end of the hold', async () => (await on.fences()).legacy.hold === null);
   const before = await on.fences();
   first.go();
   return { before, end: await first.ended };

@@ -15,23 +15,28 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => owner?.[Symbol.asyncDispose]());
 
-/** There and back in turn: each case begins where the one before it has ended. */
-const cases = steps.flatMap(({ step, on, words }) =>
-  (['request', 'answer'] as const).flatMap((lose) =>
-    (['cutover', 'rollback'] as const).map((move) => ({ move, step, on, words, lose })),
-  ),
-);
-
 /** What is said to X on the way there is said to Y on the way back. */
 const swapped = { legacy: 'services', services: 'legacy', control: 'control' } as const;
+
+/** There and back in turn: each case begins where the one before it has ended. */
+const cases = steps.flatMap(({ step, words, ...sides }) =>
+  (['request', 'answer'] as const).flatMap((lose) =>
+    (['cutover', 'rollback'] as const).map((move) => ({
+      move,
+      step,
+      on: move === 'cutover' ? sides.on : 'back' in sides ? sides.back : swapped[sides.on],
+      words,
+      lose,
+    })),
+  ),
+);
 
 test.each(cases)(
   '$move killed at $step, its $lose lost',
   { timeout: 30_000 },
   async ({ move, on, words, lose }) => {
-    const relay = owner[move === 'cutover' ? on : swapped[on]];
     let killed: ReturnType<OwnerStack['start']> | undefined;
-    const sprung = relay.loseAtPart(words, lose, () => killed?.kill('SIGKILL'));
+    const sprung = owner[on].loseAtPart(words, lose, () => killed?.kill('SIGKILL'));
     killed = owner.start(move, 'reviews', '--execute', '--wait', '20');
     await sprung;
     expect((await killed.ended).code).toBe(-1);

@@ -44,6 +44,12 @@ export async function startShoppers(options: ShoppersOptions): Promise<Shoppers>
   const isIdle = options.writesPerSecond + options.readsPerSecond === 0;
   const work = Promise.all(isIdle ? [] : crew.map((shopper) => shopper.work(() => isStopped)));
   const { troubles, timed, reviews, now } = floor;
+  let stopped: Promise<void> | undefined;
+  async function stop(): Promise<void> {
+    isStopped = true;
+    await work;
+    await Promise.all(floor.pools.map((pool) => pool.close()));
+  }
   return {
     troubles,
     timed,
@@ -61,10 +67,6 @@ export async function startShoppers(options: ShoppersOptions): Promise<Shoppers>
         floor.mayRecommend = true;
       }
     },
-    async stop() {
-      isStopped = true;
-      await work;
-      await Promise.all(floor.pools.map((pool) => pool.close()));
-    },
+    stop: () => (stopped ??= stop()),
   };
 }
