@@ -48,7 +48,7 @@ export type Facts = {
   readonly streams: readonly StreamFact[];
   readonly quarantined: number;
   readonly unproven: number;
-  /** Of the owner's changes those that only a verification proves: a worker before this one had them in hand when it ended. */
+  /** Of the owner's changes those that only a verification proves: there were too many to look at. */
   readonly skipped: number;
   readonly mismatched: number;
   /** As every facade serves it; null where none could be asked. `service`, `legacy`: unpinned reads of the last minute. */

@@ -135,10 +135,6 @@ export async function walk(on: Walk, leg: Leg<StackFaultKind>, from: Side): Prom
   clearTimeout(late);
   if ([2, 6].includes(first.code) || isDefect(first.stderr))
     reasons.push(`the command that was struck ended with ${first.code}: ${first.stdout}${first.stderr}`);
-  // What a killed worker had in hand only a verification proves: that gate says so.
-  const verified = await on.house.banyan('verify', 'reviews');
-  if (verified.code !== 0)
-    reasons.push(`banyan verify ended with ${verified.code}: ${verified.stdout}${verified.stderr}`);
   const mended = await on.house.banyan(...words(to, mendSeconds));
   if (mended.code !== 0)
     reasons.push(

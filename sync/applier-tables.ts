@@ -17,6 +17,7 @@ export const applierTables: ReadonlyMap<string, readonly Verb[]> = new Map<strin
   ['banyan_touched', all],
   ['banyan_fence', ['SELECT', 'UPDATE']],
   ['banyan_proven', ['SELECT', 'INSERT', 'UPDATE']],
+  ['banyan_proven_up_to', ['SELECT', 'INSERT', 'UPDATE']],
   ['banyan_writer', ['SELECT', 'INSERT', 'UPDATE']],
   ['banyan_written', ['SELECT', 'DELETE']],
   ['banyan_retired', ['SELECT']],

@@ -19,6 +19,7 @@ import { StatementBuilder } from './statement-builder.ts';
 import type { Statement, WriteRules } from './statements.ts';
 import type { Companion } from './stream.ts';
 import { type ThrottleOptions, throttle } from './throttle.ts';
+import { unlessAborted } from './unless-aborted.ts';
 
 export type BackfillOptions = ThrottleOptions & {
   readonly key: FrameKey;
@@ -164,7 +165,7 @@ export class Backfill implements Companion {
       const [first, ...others] = this.#chunks;
       if (!first) return;
       if (!isRead && this.#chunks.length < chunksMax) continue;
-      await settled(first.landed.promise, signal);
+      await unlessAborted(first.landed.promise, signal);
       this.#chunks = first.isVoid ? [] : others;
       if (!first.isVoid) continue;
       after = first.after;
@@ -269,15 +270,6 @@ export class Backfill implements Companion {
       : [];
     return [...builder.take(), ...end, progress];
   }
-}
-
-/** Until a chunk has landed, or the signal. */
-async function settled(landed: Promise<void>, signal: AbortSignal): Promise<void> {
-  const stopped = Promise.withResolvers<void>();
-  const stop = () => stopped.resolve();
-  signal.addEventListener('abort', stop, { once: true });
-  await Promise.race([landed, stopped.promise]);
-  signal.removeEventListener('abort', stop);
 }
 
 function keyIn({ mapping, columns }: Chunk, values: readonly Value[]): Row {

@@ -16,8 +16,9 @@ import { SyncError } from './errors.ts';
 import type { FrameKey, StreamState } from './frame.ts';
 import type { Heartbeats } from './heartbeat.ts';
 import { ownTables } from './own-rows.ts';
-import { type Position, printPosition } from './position.ts';
+import { type Position, parsePosition, printPosition } from './position.ts';
 import { expireImages } from './quarantine.ts';
+import { readAgain } from './read-again.ts';
 import { readStop, recordStop, type Stop } from './stops.ts';
 import { Stream } from './stream.ts';
 import { identitiesOf, otherSide, planAgain, type StreamPlan, writeRules } from './stream-plan.ts';
@@ -175,6 +176,8 @@ async function runStream(
   const both = AbortSignal.any([signal, ended.signal]);
   try {
     const rules = await writeRules(target, plan);
+    const begun = Promise.withResolvers<StreamState>();
+    let committed: StreamState | undefined;
     const reading = {
       niceRatio: options.niceRatio,
       lagMsMax: options.lagMsMax,
@@ -194,7 +197,19 @@ async function runStream(
       chunkRows: options.chunkRows,
       throttle: reading,
       isApplying: () => report.state === 'apply',
-      position: () => report.position,
+      begun: begun.promise,
+      committed: () => committed,
+      readAgain: async (from, to, passed) => {
+        const again = await openSource(options, plan, parsePosition(from.position), 'all', from.server);
+        const stop = () => void again.stop();
+        both.addEventListener('abort', stop, { once: true });
+        try {
+          await readAgain(again, { sourceSchema, mappings, to }, passed);
+        } finally {
+          both.removeEventListener('abort', stop);
+          await again.stop();
+        }
+      },
       log: options.log,
     });
     let running: Stream | undefined;
@@ -229,6 +244,8 @@ async function runStream(
       ...(acknowledged ? { acknowledged } : {}),
       onCommitted: (state: StreamState, rows) => {
         report.state = kind === 'references' || state.owner === key.source ? 'apply' : 'watch';
+        committed = state;
+        begun.resolve(state);
         report.position = printPosition(state.position);
         report.rows += rows;
       },

@@ -14,16 +14,20 @@ export type Mismatch = {
   readonly rowKey: string;
 };
 
-/** Changes that a worker before this one had not proven when it ended. */
-export async function readSkipped(
+/** Changes that were not proven when a worker before this one wrote it down. */
+export async function readTouched(
   sql: Connection,
   { capability, source }: FrameKey,
-): Promise<{ table: string; changes: number }[]> {
+): Promise<{ table: string; waiting: number; skipped: number }[]> {
   const [rows] = await sql.query<RowDataPacket[]>(
-    'SELECT table_name, waiting + skipped AS changes FROM banyan.banyan_touched WHERE capability = ? AND source = ?',
+    'SELECT table_name, waiting, skipped FROM banyan.banyan_touched WHERE capability = ? AND source = ?',
     [capability, source],
   );
-  return rows.map(({ table_name, changes }) => ({ table: String(table_name), changes: Number(changes) }));
+  return rows.map(({ table_name, waiting, skipped }) => ({
+    table: String(table_name),
+    waiting: Number(waiting),
+    skipped: Number(skipped),
+  }));
 }
 
 export async function saveTouched(
@@ -50,6 +54,32 @@ export async function saveProven(
     `INSERT INTO banyan.banyan_proven (capability, source, turn) VALUES (?, ?, ?)
      ON DUPLICATE KEY UPDATE turn = VALUES(turn)`,
     [capability, source, turn.toString()],
+  );
+}
+
+/** A place in the source's binlog: what the stream had applied before it is proven, or counted as skipped. */
+export type ProvenUpTo = { readonly position: string; readonly server: string | null };
+
+export async function readProvenUpTo(
+  sql: Connection,
+  { capability, source }: FrameKey,
+): Promise<ProvenUpTo | undefined> {
+  const [[row]] = await sql.query<RowDataPacket[]>(
+    'SELECT position, source_server FROM banyan.banyan_proven_up_to WHERE capability = ? AND source = ?',
+    [capability, source],
+  );
+  return row && { position: String(row.position), server: row.source_server };
+}
+
+export async function saveProvenUpTo(
+  sql: Connection,
+  { capability, source }: FrameKey,
+  { position, server }: ProvenUpTo,
+): Promise<void> {
+  await sql.query(
+    `INSERT INTO banyan.banyan_proven_up_to (capability, source, position, source_server) VALUES (?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE position = VALUES(position), source_server = VALUES(source_server)`,
+    [capability, source, position, server],
   );
 }
 

@@ -1,24 +1,31 @@
 // The keys that the stream has applied lately, verified all the time: at any moment only those of about the last
-// second are unproven. What is too much to look at is counted, until a verification of the table proves it.
+// second are unproven, and the worker after a crash looks at those. What is too much to look at is counted, until a verification
+// of the table proves it.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { TranslationError } from '../acl/translation-error.ts';
 import type { Row } from '../acl/translator.ts';
+import { BinlogError } from './binlog/errors.ts';
 import { imagesOf, type RowImage, type RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
-import { type FrameKey, isDisconnected } from './frame.ts';
+import { type FrameKey, isDisconnected, type StreamState } from './frame.ts';
 import type { TableMapping } from './mapping.ts';
+import { type Position, printPosition } from './position.ts';
 import { rowKey } from './quarantine.ts';
 import type { Companion } from './stream.ts';
 import {
   deleteMismatch,
   type Mismatch,
+  type ProvenUpTo,
   readMismatches,
-  readSkipped,
+  readProvenUpTo,
+  readTouched,
   saveProven,
+  saveProvenUpTo,
   saveTouched,
   writeMismatch,
 } from './touched-store.ts';
+import { unlessAborted } from './unless-aborted.ts';
 import type { Part } from './verify-plan.ts';
 import { type Difference, type Looking, look, type Suspect } from './verify-suspects.ts';
 
@@ -29,6 +36,12 @@ export type TouchedOptions = {
   /** To the services' server. */
   readonly books: Connection;
   readonly isApplying: () => boolean;
+  /** Where the stream has begun; resolves when it does. */
+  readonly begun: Promise<StreamState>;
+  /** Where it is now. */
+  readonly committed: () => StreamState | undefined;
+  /** What it has applied from there on, once more. */
+  readonly readAgain: (from: ProvenUpTo, to: Position, passed: Companion['passed']) => Promise<void>;
   /** What could not be looked at, and why. */
   readonly onTrouble: (error: unknown) => void;
 };
@@ -48,6 +61,8 @@ const saveMs = 1_000;
 
 type Table = {
   readonly waiting: Map<string, Row>;
+  /** Of those, the first: they had passed before the place that is to be proven next. */
+  older: number;
   /** Taken out of `waiting`, and not proven yet. */
   underway: number;
   skipped: number;
@@ -65,6 +80,9 @@ export class Touched implements Companion {
   #againAt = 0;
   /** Everything that was touched before it is to be proven now: a change of owner waits for it. */
   #turn: bigint | undefined;
+  /** Proven when nothing older waits any more. */
+  #next: StreamState | undefined;
+  #proven: string | undefined;
   #wake: () => void = () => undefined;
 
   constructor(options: TouchedOptions) {
@@ -128,8 +146,7 @@ export class Touched implements Companion {
   /** Until the signal. @throws when a connection is lost */
   async run(signal: AbortSignal): Promise<void> {
     const { books, key, isApplying } = this.#options;
-    // What a worker before this one had not looked at is lost with it.
-    for (const { table, changes } of await readSkipped(books, key)) this.#table(table).skipped += changes;
+    await this.#recover(signal);
     for (const mismatch of await readMismatches(books, key, mismatchesMax))
       this.#mismatches.set(nameOf(mismatch), mismatch);
     let carried: Suspect[] = [];
@@ -148,8 +165,29 @@ export class Touched implements Companion {
         }
       }
       if (this.#turn !== undefined && carried.length === 0) await this.#saveProven(this.#turn);
-      await this.#save();
+      await this.#save(carried.length === 0);
       await this.#rest(this.#turn === undefined ? Math.max(restMs, restRatio * busyMs) : hurryMs, signal);
+    }
+  }
+
+  /** What a worker before this one had not looked at passes once more; where it cannot, it is counted. */
+  async #recover(signal: AbortSignal): Promise<void> {
+    const { books, key, begun, readAgain, isApplying, onTrouble } = this.#options;
+    const left = await readTouched(books, key);
+    for (const { table, skipped } of left) this.#table(table).skipped += skipped;
+    const from = await readProvenUpTo(books, key);
+    const state = await unlessAborted(begun, signal);
+    // Who watches has proven everything before it gave up the writes.
+    if (!state || !isApplying()) return;
+    try {
+      if (from) await readAgain(from, state.position, this.passed.bind(this));
+      else await this.#saveUpTo(state);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (isDisconnected(error) || (error instanceof BinlogError && error.code === 'unreachable'))
+        throw error;
+      for (const { table, waiting } of left) this.#table(table).skipped += Math.max(1, waiting);
+      onTrouble(error);
     }
   }
 
@@ -171,7 +209,7 @@ export class Touched implements Companion {
   #table(name: string): Table {
     let table = this.#tables.get(name);
     if (!table) {
-      table = { waiting: new Map(), underway: 0, skipped: 0, saved: '' };
+      table = { waiting: new Map(), older: 0, underway: 0, skipped: 0, saved: '' };
       this.#tables.set(name, table);
     }
     return table;
@@ -183,6 +221,7 @@ export class Touched implements Companion {
     for (const table of this.#tables.values()) {
       table.skipped += table.underway + table.waiting.size;
       table.underway = 0;
+      table.older = 0;
       table.waiting.clear();
     }
     this.#waiting = 0;
@@ -217,6 +256,7 @@ export class Touched implements Companion {
       for (const [text] of taken) table.waiting.delete(text);
       this.#waiting -= taken.length;
       table.underway += taken.length;
+      table.older = Math.max(0, table.older - taken.length);
       const keys = taken.map(([, key]) => key);
       for (const part of this.#parts.get(name) ?? []) suspects.push(...suspectsOf(part, keys));
     }
@@ -259,7 +299,8 @@ export class Touched implements Companion {
     }
   }
 
-  async #save(): Promise<void> {
+  /** @param isSettled nothing that was taken to be looked at is left */
+  async #save(isSettled: boolean): Promise<void> {
     if (performance.now() - this.#savedAt < saveMs) return;
     this.#savedAt = performance.now();
     for (const [name, table] of this.#tables) {
@@ -269,6 +310,19 @@ export class Touched implements Companion {
       await saveTouched(this.#options.books, this.#options.key, name, waiting, table.skipped);
       table.saved = saved;
     }
+    // After what is only counted: it will not be read again.
+    if (!isSettled || [...this.#tables.values()].some(({ older }) => older > 0)) return;
+    if (this.#next) await this.#saveUpTo(this.#next);
+    // All that the stream has committed has passed here.
+    this.#next = this.#options.committed();
+    for (const table of this.#tables.values()) table.older = table.waiting.size;
+  }
+
+  async #saveUpTo({ position, sourceServer }: StreamState): Promise<void> {
+    const text = printPosition(position);
+    if (text === this.#proven) return;
+    await saveProvenUpTo(this.#options.books, this.#options.key, { position: text, server: sourceServer });
+    this.#proven = text;
   }
 }
 

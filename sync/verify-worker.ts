@@ -4,16 +4,17 @@ import type { RowTranslator } from '../acl/translator.ts';
 import type { Side } from '../capability/capability.ts';
 import type { Connect } from './connections.ts';
 import type { FrameKey } from './frame.ts';
+import { printPosition } from './position.ts';
 import type { WriteRules } from './statements.ts';
 import type { Companion } from './stream.ts';
 import type { ThrottleOptions } from './throttle.ts';
-import { Touched } from './touched.ts';
+import { Touched, type TouchedOptions } from './touched.ts';
 import { Verifier } from './verify.ts';
 import { Marks } from './verify-marks.ts';
 import { planParts } from './verify-plan.ts';
 import { Watch } from './verify-watch.ts';
 
-export type ProvingOptions = {
+export type ProvingOptions = Pick<TouchedOptions, 'begun' | 'committed' | 'readAgain'> & {
   readonly key: FrameKey;
   readonly translators: readonly RowTranslator[];
   readonly identities: ReadonlySet<string>;
@@ -24,7 +25,6 @@ export type ProvingOptions = {
   readonly chunkRows: number;
   readonly throttle: ThrottleOptions;
   readonly isApplying: () => boolean;
-  readonly position: () => string;
   readonly log: Logger;
 };
 
@@ -36,7 +36,8 @@ export type Proving = {
 };
 
 export async function startProving(options: ProvingOptions): Promise<Proving> {
-  const { key, translators, identities, schemas, connect, isApplying, log } = options;
+  const { key, translators, identities, schemas, connect, isApplying, begun, committed, readAgain, log } =
+    options;
   const other = key.source === 'legacy' ? 'service' : 'legacy';
   const source = await connect(key.source, 'read');
   const target = await connect(other, 'apply');
@@ -55,6 +56,9 @@ export async function startProving(options: ProvingOptions): Promise<Proving> {
     looking,
     books,
     isApplying,
+    begun,
+    committed,
+    readAgain,
     plan: async () => {
       const parts = [];
       for (const each of translators)
@@ -71,6 +75,10 @@ export async function startProving(options: ProvingOptions): Promise<Proving> {
     ...options,
     looking,
     books,
+    position: () => {
+      const state = committed();
+      return state ? printPosition(state.position) : '';
+    },
     onBegin: (sourceTables) => touched.verifying(sourceTables),
   });
   return {

@@ -37,8 +37,6 @@ export type WorkerStage = {
   reads(side: Side, id: number, value: string, msMax?: number): Promise<void>;
   /** Nobody has to wait until the lease of a dead worker is over. */
   endLease(): Promise<void>;
-  /** What dead workers had not proven is forgotten. */
-  forgetUnproven(): Promise<void>;
   /** What was applied is proven: nothing is sent to the target unasked. */
   quiet(worker: WorkerProcess): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -79,9 +77,6 @@ export async function startWorkerStage(): Promise<WorkerStage> {
     },
     async endLease() {
       await pair.service.query('DELETE FROM banyan.banyan_worker WHERE capability = ?', [things]);
-    },
-    async forgetUnproven() {
-      await pair.service.query('DELETE FROM banyan.banyan_touched');
     },
     async quiet(worker) {
       await pair.aligned();

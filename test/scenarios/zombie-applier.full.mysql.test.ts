@@ -71,7 +71,6 @@ async function stopAndSucceed(
     return worker;
   };
   await stage.endLease();
-  await stage.forgetUnproven();
   const first = await start();
   await ownedBy(stage.pair, 'legacy');
   const second = await start();

@@ -29,7 +29,6 @@ const start = (mutations: readonly Mutation[]) =>
 async function begin(mutations: readonly Mutation[]): Promise<number> {
   await stage.endLease();
   await stage.pair.service.query('DELETE FROM banyan.banyan_backfill');
-  await stage.forgetUnproven();
   worker = await start(mutations);
   await ownedBy(stage.pair, 'legacy');
   const id = stage.nextId();

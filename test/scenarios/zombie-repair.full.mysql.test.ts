@@ -16,7 +16,6 @@ afterAll(() => stage?.[Symbol.asyncDispose]());
 
 async function startWorker(mutations: readonly Mutation[]): Promise<void> {
   await stage.endLease();
-  await stage.forgetUnproven();
   worker = await stage.pair.startMutant(mutations.length > 0 ? mutantEnv(...mutations) : {});
 }
 

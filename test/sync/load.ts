@@ -123,8 +123,13 @@ const passing: ReadonlySet<string> = new Set([
 const codeOf = (error: unknown) =>
   typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
 
-/** Writers on the legacy side first. */
-export function startLoad(pair: Pair, chance: Chance, writers: number): Load {
+/** Writers on the legacy side first. @param mayWrite before each transaction: they wait for it */
+export function startLoad(
+  pair: Pair,
+  chance: Chance,
+  writers: number,
+  mayWrite?: () => Promise<unknown>,
+): Load {
   let side: Side = 'legacy';
   let done = 0;
   const failures: unknown[] = [];
@@ -138,6 +143,7 @@ export function startLoad(pair: Pair, chance: Chance, writers: number): Load {
     return {
       async turn() {
         try {
+          await mayWrite?.();
           if (isOn !== side) sql?.destroy();
           if (!sql || isOn !== side) {
             isOn = side;
