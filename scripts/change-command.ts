@@ -1,6 +1,4 @@
 // What `banyan cutover` and `banyan rollback` have in common: the gates, the lease, attempts, and how it is told.
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import type { BanyanConfig, Capability, Side } from '../capability/capability.ts';
@@ -8,55 +6,31 @@ import type { ChangeOfOwner, End, Fences } from '../capability/change-of-owner-p
 import { begin, placeOf } from '../capability/change-of-owner-place.ts';
 import {
   endChange,
-  leaseSeconds,
   leaveLease,
   newNumber,
   pinChange,
   readChange,
-  readLease,
   takeChangeLease,
 } from '../capability/change-store.ts';
-import { change as changePhase, readCapability, record } from '../capability/control-store.ts';
+import { change as changePhase, record } from '../capability/control-store.ts';
 import { readFences } from '../capability/fence.ts';
-import { usualLimits, type Verdict } from '../capability/gate.ts';
-import { gateNames, judgeGates } from '../capability/gates.ts';
-import type { Declaration, Values } from '../capability/options.ts';
+import type { Verdict } from '../capability/gate.ts';
 import { changeChecks } from './change-checks.ts';
 import { ChangeJournal } from './change-journal.ts';
+import { holderNamed, takeLease } from './change-lease.ts';
 import {
   actorOf,
-  actorOption,
   CommandError,
-  commonOptions,
   connectAs,
+  type Done,
   isLostConnection,
   type Output,
   ServerAwayError,
-  serverOptions,
+  standingOf,
 } from './command.ts';
-import { adminOptions } from './facade-admin.ts';
 import { type FactsInput, gatherFacts, openFactsInput } from './gate-facts.ts';
+import { type ChangeValues, checkOverride, verdictLines, verdictsOf } from './gated.ts';
 import { type Ran, runChange } from './run-change.ts';
-
-export const changeOptions = {
-  ...commonOptions,
-  ...serverOptions,
-  ...actorOption,
-  ...adminOptions,
-  execute: { type: 'flag', help: 'Do it; without it the gates are looked at, and nothing else.' },
-  override: {
-    type: 'list',
-    help: 'GATE,…: gates that you answer for, by their names; needs --reason, and is in the audit.',
-  },
-  reason: { type: 'text', help: 'Why, for the audit.' },
-  wait: {
-    type: 'integer',
-    default: 0,
-    min: 0,
-    max: 86_400,
-    help: 'For so many seconds: wait for gates and for another command, and try again what had to be undone.',
-  },
-} as const satisfies Declaration;
 
 export type ChangeKind = 'cutover' | 'rollback';
 
@@ -77,8 +51,6 @@ const againMs = 500;
 /** An opening takes a hop of the stream; a worker that was just started, some seconds. */
 const openMsMax = 15_000;
 
-type ChangeValues = Values<typeof changeOptions>;
-
 export type ChangeInput = {
   readonly kind: ChangeKind;
   readonly config: BanyanConfig;
@@ -87,41 +59,11 @@ export type ChangeInput = {
   readonly output: Output;
 };
 
-const describeVerdict = ({ gate, verdict, evidence, ageMs, remedy, mayBeOverridden }: Verdict): string[] => [
-  `${verdict === 'pass' ? 'pass' : verdict === 'fail' ? 'FAIL' : 'over'}  ${gate.padEnd(12)} ${evidence}${ageMs === null ? '' : ` (${ageText(ageMs)} old)`}`,
-  ...(verdict === 'fail'
-    ? [`      ${' '.repeat(12)} do: ${remedy}${mayBeOverridden ? '' : ' (cannot be overridden)'}`]
-    : []),
-];
-
-export function ageText(ms: number): string {
-  const seconds = Math.floor(ms / 1_000);
-  if (seconds < 120) return `${seconds} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
-}
-
-export const verdictLines = (verdicts: readonly Verdict[]): string[] => verdicts.flatMap(describeVerdict);
-
-/** @throws CommandError for words that cannot mean anything */
-export function checkOverride(values: ChangeValues, move: Parameters<typeof gateNames>[0]): void {
-  const known = gateNames(move);
-  const unknown = values.override.filter((name) => !known.includes(name));
-  if (unknown.length > 0)
-    throw new CommandError(`--override: there is no gate "${unknown[0]}"; there are ${known.join(', ')}`, {
-      exitCode: 2,
-    });
-  if (values.override.length > 0 && !values.reason)
-    throw new CommandError('--override needs a --reason: whoever reads the audit will ask', { exitCode: 2 });
-}
-
-export type Outcome = { readonly result: object; readonly exitCode: number };
-
-export async function changeOwner(input: ChangeInput): Promise<Outcome> {
+export async function changeOwner(input: ChangeInput): Promise<Done> {
   const { kind, values, output } = input;
   checkOverride(values, kind);
   const until = performance.now() + values.wait * 1_000;
-  const holder = `${actorOf(values.actor)} (${kind}, ${hostname()}:${process.pid}, ${randomUUID().slice(0, 8)})`;
+  const holder = holderNamed(actorOf(values.actor), kind);
   for (;;)
     try {
       return await changeOnce(input, holder, until);
@@ -135,25 +77,13 @@ export async function changeOwner(input: ChangeInput): Promise<Outcome> {
 }
 
 /** On connections of its own. @param until may be waited, by performance.now() */
-async function changeOnce(input: ChangeInput, holder: string, until: number): Promise<Outcome> {
+async function changeOnce(input: ChangeInput, holder: string, until: number): Promise<Done> {
   using facts = await openFactsInput(input.config, input.capability, input.values);
   const books = await connectAs('control', 'banyan_cli', input.values);
   try {
     return await new ChangeCommand(input, { facts, books }, holder, until).run();
   } finally {
     books.destroy();
-  }
-}
-
-/** A command of this machine whose process is gone need not be waited for. */
-function isDeadHere(holder: string): boolean {
-  const [, host, pid] = /, (\S+):(\d+), [0-9a-f]{8}\)$/.exec(holder) ?? [];
-  if (host !== hostname() || pid === undefined) return false;
-  try {
-    process.kill(Number(pid), 0);
-    return false;
-  } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
   }
 }
 
@@ -181,7 +111,7 @@ class ChangeCommand {
     this.#until = until;
   }
 
-  async run(): Promise<Outcome> {
+  async run(): Promise<Done> {
     const { values, output, capability } = this.#input;
     if (!values.execute) {
       await this.#settled();
@@ -197,7 +127,12 @@ class ChangeCommand {
     const interrupt = () => this.#interrupted.abort();
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, interrupt);
     try {
-      const held = await this.#takeLease();
+      const held = await takeLease(this.#facts.control, {
+        capability: capability.name,
+        holder: this.#holder,
+        mayWait: () => this.#mayWait,
+        tell: (line) => output.progress(line, true),
+      });
       if (held !== undefined) {
         output.say(held);
         return this.#result(exitCodes.held, { executed: false, ok: false, heldBy: held });
@@ -209,37 +144,13 @@ class ChangeCommand {
     }
   }
 
-  #result(exitCode: number, facts: object): Outcome {
+  #result(exitCode: number, facts: object): Done {
     const { kind, capability } = this.#input;
     return { exitCode, result: { capability: capability.name, move: kind, to: this.#to, ...facts } };
   }
 
   get #mayWait(): boolean {
     return performance.now() < this.#until && !this.#interrupted.signal.aborted;
-  }
-
-  /** @returns who holds it, when it could not be had in time */
-  async #takeLease(): Promise<string | undefined> {
-    const { capability, output } = this.#input;
-    let isTold = false;
-    for (;;) {
-      if (await takeChangeLease(this.#facts.control, capability.name, this.#holder)) return undefined;
-      const { holder, msLeft } = (await readLease(this.#facts.control, capability.name)) ?? {
-        holder: 'somebody',
-        msLeft: 0,
-      };
-      if (
-        isDeadHere(holder) &&
-        (await takeChangeLease(this.#facts.control, capability.name, this.#holder, holder))
-      )
-        return undefined;
-      const message = `${holder} is changing the owner of ${capability.name}; it was heard of ${ageText(leaseSeconds * 1_000 - msLeft)} ago`;
-      if (!this.#mayWait)
-        return `${message}. If it has died, its claim ends in ${Math.ceil(msLeft / 1_000)} s: run this again then, or with --wait 15`;
-      if (!isTold) output.progress(`${message}; waiting`, true);
-      isTold = true;
-      await delay(againMs);
-    }
   }
 
   async #fences(): Promise<Fences> {
@@ -261,13 +172,12 @@ class ChangeCommand {
   async #gates(): Promise<Verdict[]> {
     const { kind, capability, values, output } = this.#input;
     const facts = await gatherFacts(this.#facts, kind);
-    const limits = { ...usualLimits, ...capability.gates };
-    const verdicts = judgeGates(kind, capability.name, facts, limits, values.override);
+    const verdicts = verdictsOf(kind, capability, facts, values.override);
     for (const line of verdictLines(verdicts)) output.say(line);
     return verdicts;
   }
 
-  async #attempts(): Promise<Outcome> {
+  async #attempts(): Promise<Done> {
     const { output, capability } = this.#input;
     for (;;) {
       const { change, fences, end, newest } = await this.#begin();
@@ -335,7 +245,7 @@ class ChangeCommand {
   }
 
   /** The owner is the one that is wanted, or nobody can say; a phase that lags behind is brought up to it. */
-  async #nothingToDo(end: End | undefined, newest: bigint): Promise<Outcome> {
+  async #nothingToDo(end: End | undefined, newest: bigint): Promise<Done> {
     const { output } = this.#input;
     const { outcome, reason } = end ?? { outcome: 'undone', reason: 'there is nothing to do' };
     if (outcome === 'done') await this.#recordPhase(newest, null);
@@ -391,8 +301,7 @@ class ChangeCommand {
   async #recordPhase(newest: bigint, epoch: string | null): Promise<0 | 1> {
     const { kind, capability, values } = this.#input;
     const to = this.#to === 'service' ? 'owned' : 'reads';
-    const from = await readCapability(this.#facts.control, capability.name);
-    if (!from) throw new CommandError(`${capability.name} is not in the control store: run "banyan install"`);
+    const from = await standingOf(this.#facts.control, capability.name);
     const isOwned = from.phase === 'owned' || from.phase === 'retired';
     if (isOwned === (to === 'owned')) return 0;
     const of = { id: epoch === null ? null : newest.toString(), epoch };

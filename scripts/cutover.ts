@@ -1,5 +1,6 @@
-import { changeOptions, changeOwner } from './change-command.ts';
+import { changeOwner } from './change-command.ts';
 import { capabilityNamed, command, configOf } from './command.ts';
+import { changeOptions } from './gated.ts';
 
 export const cutoverCommand = command({
   name: 'cutover',

@@ -5,7 +5,6 @@ import { endChange, readChange } from '../capability/change-store.ts';
 import { change as changePhase, readCapability, record } from '../capability/control-store.ts';
 import { type FenceRow, openAlone, readFence } from '../capability/fence.ts';
 import type { Verdict } from '../capability/gate.ts';
-import { type Outcome, verdictLines } from './change-command.ts';
 import { ChangeSessions } from './change-sessions.ts';
 import {
   actingOptions,
@@ -15,10 +14,12 @@ import {
   command,
   configOf,
   connectAs,
+  type Done,
   type Output,
   type ServerValues,
   serverUrl,
 } from './command.ts';
+import { verdictLines } from './gated.ts';
 import { lostSide, type Proven, readJournal, readMet, watch } from './open-facts.ts';
 import { type Closed, judgeOpen, type OpenFacts } from './open-proofs.ts';
 
@@ -135,7 +136,7 @@ class OpenCommand {
     this.#noControl = control.why;
   }
 
-  async run(): Promise<Outcome> {
+  async run(): Promise<Done> {
     const { name } = this.#capability;
     const { from, answer } = await lostSide(this.#values, name);
     const to = other(from);
@@ -190,7 +191,7 @@ class OpenCommand {
     return { ...journal, closed: { by: 'operator', turn: BigInt(turn) } };
   }
 
-  async #execute(from: Side, epoch: bigint, closed: Closed, gates: readonly Verdict[]): Promise<Outcome> {
+  async #execute(from: Side, epoch: bigint, closed: Closed, gates: readonly Verdict[]): Promise<Done> {
     const { reason } = this.#values;
     const to = other(from);
     const inTheWay = await openNow(this.#sessions, this.#capability, from, epoch, closed.turn, this.#output);
@@ -216,7 +217,7 @@ class OpenCommand {
     return this.#result(from, { ...facts, keep: line });
   }
 
-  #result(from: Side, facts: object, exitCode = 0): Outcome {
+  #result(from: Side, facts: object, exitCode = 0): Done {
     return { result: { capability: this.#capability.name, lost: from, to: other(from), ...facts }, exitCode };
   }
 }

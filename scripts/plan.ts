@@ -1,10 +1,9 @@
-import { usualLimits } from '../capability/gate.ts';
-import { type Gated, judgeGates } from '../capability/gates.ts';
+import type { Gated } from '../capability/gates.ts';
 import { commandLine, wayOf } from '../capability/way.ts';
-import { verdictLines } from './change-command.ts';
 import { capabilityNamed, command, commonOptions, configOf, serverOptions } from './command.ts';
 import { adminOptions } from './facade-admin.ts';
 import { gatherFacts, openFactsInput } from './gate-facts.ts';
+import { verdictLines, verdictsOf } from './gated.ts';
 
 const marks = { done: 'done', next: 'NEXT', later: '  - ' } as const;
 
@@ -31,7 +30,7 @@ do when it is closed.`,
     for (const { state, words: next, means } of way)
       output.say(`  ${marks[state]}  ${commandLine(capability.name, next).padEnd(44)} ${means}`);
     const move: Gated = facts.phase === 'owned' || facts.phase === 'retired' ? 'retire' : 'cutover';
-    const gates = judgeGates(move, capability.name, facts, { ...usualLimits, ...capability.gates }, []);
+    const gates = verdictsOf(move, capability, facts, []);
     output.say(`gates of ${move}:`);
     for (const line of verdictLines(gates)) output.say(`  ${line}`);
     return {

@@ -7,7 +7,6 @@ import { BinlogError } from '../sync/binlog/errors.ts';
 import { openBinlog } from '../sync/binlog/reader.ts';
 import { type Position, parsePosition, printPosition } from '../sync/position.ts';
 import { referencesOf } from '../sync/stream-plan.ts';
-import { verdictLines } from './change-command.ts';
 import {
   accountUrl,
   actingOptions,
@@ -21,6 +20,7 @@ import {
   type ServerValues,
   withControl,
 } from './command.ts';
+import { verdictLines } from './gated.ts';
 import { judgeResume, type ResumeFacts, resumeChecks, type StoppedStream } from './resume-checks.ts';
 
 const serverOf = (side: Side) => (side === 'legacy' ? 'legacy' : 'services');

@@ -1,11 +1,10 @@
 import { isIdentity } from '../acl/identity.ts';
 import type { BanyanConfig, Capability } from '../capability/capability.ts';
-import { change, readCapability } from '../capability/control-store.ts';
-import { usualLimits } from '../capability/gate.ts';
-import { gateNames, judgeGates } from '../capability/gates.ts';
-import { changeOptions, checkOverride, verdictLines } from './change-command.ts';
-import { actorOf, CommandError, capabilityNamed, command, configOf } from './command.ts';
+import { change } from '../capability/control-store.ts';
+import { gateNames } from '../capability/gates.ts';
+import { actorOf, capabilityNamed, command, configOf, standingOf } from './command.ts';
 import { gatherFacts, openFactsInput } from './gate-facts.ts';
+import { changeOptions, checkOverride, verdictLines, verdictsOf } from './gated.ts';
 
 /** What nobody needs any more, and what stays where it is. */
 function leftovers(config: BanyanConfig, capability: Capability): { canGo: string[]; stays: string[] } {
@@ -49,8 +48,7 @@ gates and changes nothing.`,
     const { name } = capability;
     checkOverride(values, 'retire');
     using input = await openFactsInput(config, capability, values);
-    const row = await readCapability(input.control, name);
-    if (!row) throw new CommandError(`${name} is not in the control store: run "banyan install"`);
+    const row = await standingOf(input.control, name);
     const left = leftovers(config, capability);
     const sayLeft = () => {
       for (const each of left.canGo) output.say(`can go:  ${each}`);
@@ -62,7 +60,7 @@ gates and changes nothing.`,
       return { result: { capability: name, executed: false, ok: true, ...left } };
     }
     const facts = await gatherFacts(input, 'retire');
-    const gates = judgeGates('retire', name, facts, { ...usualLimits, ...capability.gates }, values.override);
+    const gates = verdictsOf('retire', capability, facts, values.override);
     for (const line of verdictLines(gates)) output.say(line);
     const ok = gates.every(({ verdict }) => verdict !== 'fail');
     if (!ok || !values.execute) {

@@ -1,13 +1,11 @@
-import { readCapability, record } from '../capability/control-store.ts';
+import { record } from '../capability/control-store.ts';
 import {
+  actingOptions,
   actorOf,
-  actorOption,
-  CommandError,
   capabilityNamed,
   command,
-  commonOptions,
   configOf,
-  serverOptions,
+  standingOf,
   withControl,
 } from './command.ts';
 import { adminOptions } from './facade-admin.ts';
@@ -21,25 +19,22 @@ export const stopCommand = command({
 For the night on which something is wrong and nobody knows yet what. Before the change of owner that is legacy: as "banyan
 shift --reads 0". After it the service owns, and its reads are there already: the way back is "banyan rollback".`,
   options: {
-    ...commonOptions,
-    ...serverOptions,
-    ...actorOption,
+    ...actingOptions,
     ...adminOptions,
     reason: { type: 'text', help: 'Why, for the audit.' },
   },
   async run({ values, words, output }) {
     const { name } = capabilityNamed(await configOf(values), words);
     const phase = await withControl(values, async (control) => {
-      const row = await readCapability(control, name);
-      if (!row) throw new CommandError(`${name} is not in the control store: run "banyan install"`);
-      if (row.phase === 'owned' || row.phase === 'retired')
+      const { phase } = await standingOf(control, name);
+      if (phase === 'owned' || phase === 'retired')
         await record(control, name, {
           actor: actorOf(values.actor),
           action: 'stop',
           reason: values.reason,
-          detail: { phase: row.phase },
+          detail: { phase },
         });
-      return row.phase;
+      return phase;
     });
     if (phase !== 'owned' && phase !== 'retired')
       return shiftCommand.run({ values: { ...values, reads: 0 }, words, output });
