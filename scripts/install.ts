@@ -86,15 +86,22 @@ const printedSchema = (schema: OwnSchema) => [
   ]),
 ];
 
-function printed(grants: readonly Grant[], host: string): string {
+/** The control store is on the legacy server unless it has a URL of its own; each account is made once on a server. */
+function printed(grants: readonly Grant[], values: ServerValues, host: string): string {
+  const isAlone = values.controlUrl !== undefined && values.controlUrl !== values.legacyUrl;
+  const places: readonly (readonly ServerName[])[] = isAlone
+    ? [['control'], ['legacy'], ['services']]
+    : [['control', 'legacy'], ['services']];
   const lines = [
     '-- Banyan: for a DBA. Replace each PASSWORD_OF_…, and put the same word into the file of that name in the secrets',
     '-- folder. Afterwards "banyan install" starts the streams.',
   ];
-  for (const server of ['control', 'legacy', 'services'] as const) {
-    const here = grants.filter((grant) => grant.server === server);
-    lines.push('', `-- On the ${server} server`, ...printedSchema(server === 'control' ? 'control' : 'side'));
+  for (const names of places) {
+    const here = grants.filter((grant) => names.includes(grant.server));
     lines.push(
+      '',
+      `-- On the ${names.at(-1)} server${names.length > 1 ? ', which has the control store' : ''}`,
+      ...new Set(names.flatMap((name) => printedSchema(name === 'control' ? 'control' : 'side'))),
       ...accountsSql(here, (account) => `PASSWORD_OF_${account}`, host).map((statement) => `${statement};`),
     );
     for (const grant of here)
@@ -234,7 +241,7 @@ With --print it connects to nothing and prints the SQL for a DBA.`,
     const config = await configOf(values);
     const grants = accountGrants(config);
     if (values.print) {
-      const sql = printed(grants, values.accountHost);
+      const sql = printed(grants, values, values.accountHost);
       output.say(sql);
       return { result: { sql } };
     }
