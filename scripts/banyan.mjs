@@ -21,6 +21,10 @@ const main =
     : [join(scripts, 'banyan.ts'), ...words];
 // For the worker V8 is asked to spend time rather than memory on garbage (as workerFlags of supervise.ts).
 if (words[0] === 'worker') main.unshift('--max-semi-space-size=16', '--max-old-space-size=128');
-const child = spawn(node, main, { stdio: 'inherit' });
+const child = spawn(node, main, {
+  stdio: 'inherit',
+  // A command starts in less than half the time (https://nodejs.org/api/module.html#module-compile-cache).
+  env: { NODE_COMPILE_CACHE: join(scripts, '..', 'node_modules', '.cache', 'compiled'), ...process.env },
+});
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => child.kill(signal));
 child.on('exit', (code, signal) => process.exit(signal ? 1 : code));

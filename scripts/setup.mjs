@@ -116,6 +116,15 @@ const checksumPeer = {
   brew: ['percona-toolkit'],
 };
 
+/** The same for the facade. Its package would start a service of the machine: only its files are taken. */
+const peers = join(root, 'var', 'peers');
+const proxyPeer = {
+  what: 'nginx ("npm run bench -- facade" is measured against it)',
+  present: () => onPath('nginx') || existsSync(join(peers, 'usr', 'sbin', 'nginx')),
+  files: 'nginx',
+  brew: ['nginx'],
+};
+
 /** Tests step the clock of a database server that runs; without it those are skipped, and a skip is said. */
 const clock = {
   what: 'libfaketime (some scenarios set the clock of a database server)',
@@ -143,8 +152,24 @@ async function mayInstall(command) {
   return /^y(es)?$/i.test(answer.trim());
 }
 
+/** Needs no rights. @returns whether the files of a Debian package are below var/peers now */
+function unpack(name) {
+  mkdirSync(peers, { recursive: true });
+  say(`unpacking ${name} to ${peers} …`);
+  const there = { cwd: peers };
+  if (!run('apt-get', ['download', '-q', name], there)) return false;
+  const file = readdirSync(peers).find((each) => each.startsWith(`${name}_`) && each.endsWith('.deb'));
+  const ok = file !== undefined && run('dpkg-deb', ['-x', file, '.'], there);
+  if (file) rmSync(join(peers, file));
+  return ok;
+}
+
 async function installPart(part) {
   if (part.present()) return;
+  if (part.files && onPath('apt-get')) {
+    if (unpack(part.files) && part.present()) return;
+    throw new SetupError(`missing: ${part.what}. "apt-get download ${part.files}" gives no such program.`);
+  }
   const root = process.getuid?.() === 0;
   const [command, install] = onPath('apt-get')
     ? [`${root ? '' : 'sudo '}apt-get install -y --no-install-recommends ${part.apt.join(' ')}`, 'apt']
@@ -189,6 +214,7 @@ async function main() {
   if (needsServer) await installPart(databaseServer);
   const wanted = [
     ...(rest[0] === 'bench/bench.ts' && rest[1] === 'verify' ? [checksumPeer] : []),
+    ...(rest[0] === 'bench/bench.ts' && rest[1] === 'facade' ? [proxyPeer] : []),
     ...(rest[0] === 'scripts/run-tests.ts' ? [clock] : []),
   ];
   for (const part of wanted)
@@ -200,7 +226,12 @@ async function main() {
   const child = spawn(node, rest, {
     cwd: root,
     stdio: 'inherit',
-    env: { ...process.env, PATH: [bin, process.env.PATH, '/usr/sbin'].join(delimiter) },
+    env: {
+      // Parsed once, not by each process of the stack and each command (https://nodejs.org/api/module.html#module-compile-cache).
+      NODE_COMPILE_CACHE: join(root, 'node_modules', '.cache', 'compiled'),
+      ...process.env,
+      PATH: [bin, process.env.PATH, '/usr/sbin', join(peers, 'usr', 'sbin')].join(delimiter),
+    },
   });
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => child.kill(signal));
   child.on('exit', (code, signal) => process.exit(signal ? 1 : code));
