@@ -1,7 +1,7 @@
 // Legacy's word on what a service must not know, before it is asked to write.
 import type { Pool } from 'undici';
 import type { ServiceResponse } from '../acl/http.ts';
-import { jsonOrText, readBounded } from './ask-service.ts';
+import { ask, jsonOrText } from './ask.ts';
 import { faultOf, UpstreamError } from './errors.ts';
 import { traceOf } from './headers.ts';
 import { withoutOwnCookies } from './identity.ts';
@@ -17,20 +17,20 @@ export function createConsult(legacy: Pool, bytesMax: number): Consult {
     const cookie = withoutOwnCookies(request.headers.cookie ?? '');
     const { forwardedFor, proto, host } = origin;
     try {
-      const { statusCode, body } = await legacy.request({
-        method,
-        path,
-        headers: {
-          accept: 'application/json',
-          'x-forwarded-for': forwardedFor,
-          'x-forwarded-proto': proto,
-          ...(host !== '' && { 'x-forwarded-host': host }),
-          ...(cookie !== '' && { cookie }),
-          ...traceOf(request.headers),
-        },
-        signal: AbortSignal.timeout(consultMsMax),
-      });
-      return { status: statusCode, body: jsonOrText(await readBounded(body, bytesMax)) };
+      const headers = {
+        accept: 'application/json',
+        'x-forwarded-for': forwardedFor,
+        'x-forwarded-proto': proto,
+        ...(host !== '' && { 'x-forwarded-host': host }),
+        ...(cookie !== '' && { cookie }),
+        ...traceOf(request.headers),
+      };
+      const { status, text } = await ask(
+        legacy,
+        { method, path, headers },
+        { msMax: consultMsMax, bytesMax },
+      );
+      return { status, body: jsonOrText(text) };
     } catch (error) {
       throw new UpstreamError(faultOf(error), 'legacy could not be consulted about a write', error);
     }

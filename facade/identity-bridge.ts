@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { importJWK, SignJWT } from 'jose';
 import type { Pool } from 'undici';
 import type { IdentityBridge } from '../capability/capability.ts';
-import { jsonOrText, readBounded } from './ask-service.ts';
+import { ask, jsonOrText } from './ask.ts';
 import { faultOf, StartError, UpstreamError } from './errors.ts';
 import type { Limits } from './options.ts';
 
@@ -106,28 +106,18 @@ export function createIdentities({
   const signatures = new Map<string, { readonly headers: Promise<Record<string, string>>; until: number }>();
   const dropAt = new Set(declaration.dropAt.map(({ method, path }) => `${method} ${path}`));
 
-  async function ask(cookie: string): Promise<string | undefined> {
-    const late = AbortSignal.timeout(questionMsMax);
+  async function userBehind(cookie: string): Promise<string | undefined> {
     try {
-      const { statusCode, body } = await legacy.request({
-        method: 'GET',
-        path: declaration.path,
-        headers: { accept: 'application/json', cookie },
-        signal: late,
-      });
-      const text = await readBounded(body, limits.serviceBytesMax);
+      const { status, text } = await ask(
+        legacy,
+        { method: 'GET', path: declaration.path, headers: { accept: 'application/json', cookie } },
+        { msMax: questionMsMax, bytesMax: limits.serviceBytesMax },
+      );
       // A failure of legacy's own says nothing about the session.
-      if (statusCode >= 500)
-        throw new UpstreamError('upstream_failed', `legacy answered ${statusCode} when asked who it is`);
-      return declaration.userOf({ status: statusCode, body: jsonOrText(text) });
+      if (status >= 500)
+        throw new UpstreamError('upstream_failed', `legacy answered ${status} when asked who it is`);
+      return declaration.userOf({ status, body: jsonOrText(text) });
     } catch (error) {
-      if (error instanceof UpstreamError) throw error;
-      if (late.aborted)
-        throw new UpstreamError(
-          'upstream_timeout',
-          `legacy did not say within ${questionMsMax} ms who it is`,
-          error,
-        );
       throw new UpstreamError(faultOf(error), 'legacy could not be asked who it is', error);
     }
   }
@@ -153,7 +143,7 @@ export function createIdentities({
       if (found !== undefined && now() < found.until) return found.user;
       // Requests that come while the question is under way share it. When it is dropped meanwhile, its answer stays
       // with those who asked before.
-      const known: Known = { user: ask(cookies), until: Number.POSITIVE_INFINITY };
+      const known: Known = { user: userBehind(cookies), until: Number.POSITIVE_INFINITY };
       put(sessions, digest, known, sessionsMax);
       known.user.then(
         (user) => {

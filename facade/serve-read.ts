@@ -92,26 +92,20 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
     const { target } = passage;
     if (!route.translate) return toLegacy(request, reply, passage);
     const { headers, method } = request;
-    const gone = new AbortController();
-    const clientGone = () => gone.abort();
-    reply.raw.once('close', clientGone);
     try {
       const asked = { path: target.path, query: new URLSearchParams(target.query) };
       const pool = deps.servicePool(capability.service.upstream);
-      const answer = await translateRead(route.translate, asked, pool, traceOf(headers), limits, gone.signal);
+      const answer = await translateRead(route.translate, asked, pool, traceOf(headers), limits, reply.raw);
       const dressed = await dress(answer, manner, {
         method,
         ifNoneMatch: headers['if-none-match'],
         acceptEncoding: headers['accept-encoding'],
       });
-      // Nobody is left to be told, and an abort of each answer's own would cost an exception.
-      reply.raw.off('close', clientGone);
       reply.hijack();
       answers.observe(passage, 'service', dressed.status);
       reply.raw.writeHead(dressed.status, [...answers.complete(passage, dressed.headers)]).end(dressed.body);
     } catch (error) {
-      reply.raw.off('close', clientGone);
-      if (gone.signal.aborted) return void reply.hijack();
+      if (reply.raw.destroyed) return void reply.hijack();
       const reason = error instanceof ServiceFault ? error.reason : 'translation';
       // Once retired, legacy follows no more; and it may be behind what this client wrote.
       const fallback =

@@ -1,4 +1,5 @@
 // A read that the service answers: the legacy request becomes a request to the service, its answer legacy's JSON.
+import type { EventEmitter } from 'node:events';
 import type { Pool } from 'undici';
 import type { HttpReadTranslator, LegacyAnswer, LegacyRequest } from '../acl/http.ts';
 import { TranslationError } from '../acl/translation-error.ts';
@@ -7,7 +8,7 @@ import type { Limits } from './options.ts';
 
 /**
  * @param trace headers that let a request be followed; all that the service gets of the client's
- * @param gone aborted when nobody waits for the answer any more
+ * @param client whose leaving ends it: nobody waits for the answer any more
  * @throws ServiceFault when the service's answer cannot be had, or cannot be said in legacy's words
  */
 export async function translateRead(
@@ -16,13 +17,13 @@ export async function translateRead(
   pool: Pool,
   trace: Readonly<Record<string, string>>,
   limits: Limits,
-  gone: AbortSignal,
+  client: EventEmitter,
 ): Promise<LegacyAnswer> {
   try {
     const request = translator.request(legacy);
     if ('answer' in request) return request.answer;
     const asked = { method: 'GET', path: request.ask.path } as const;
-    const response = await askService(pool, asked, trace, limits, gone);
+    const response = await askService(pool, asked, trace, limits, client);
     if (response.status >= 500) throw new ServiceFault('status', `the service answered ${response.status}`);
     return translator.response(response, legacy);
   } catch (error) {

@@ -9,7 +9,7 @@ import type { RowTranslator } from '../../acl/translator.ts';
 import { loadConfig } from '../../capability/load-config.ts';
 import { createReviewsService } from '../../extracted/reviews/service.ts';
 import { migrations, type TestDatabase, testDatabase } from '../../extracted/reviews/test-database.ts';
-import { jsonOrText } from '../../facade/ask-service.ts';
+import { jsonOrText } from '../../facade/ask.ts';
 import { createPool } from '../../facade/forwarder.ts';
 import { createIdentities, type Identities, readSigningKey } from '../../facade/identity-bridge.ts';
 import { parseFacadeOptions } from '../../facade/options.ts';

@@ -1,0 +1,99 @@
+// One question of the facade's own to an upstream: the whole answer as text, bounded in time and bytes, and never asked again.
+import type { EventEmitter } from 'node:events';
+import type { Dispatcher, Pool } from 'undici';
+import { UpstreamError } from './errors.ts';
+
+export type Question = {
+  readonly method: Dispatcher.HttpMethod;
+  /** With its query. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+};
+
+export type Told = { readonly status: number; readonly text: string };
+
+/** Written straight for the dispatcher: a Readable and an AbortSignal for each answer cost as much as the exchange itself. */
+class Asking implements Dispatcher.DispatchHandler {
+  readonly told: Promise<Told>;
+  readonly #settle: PromiseWithResolvers<Told> = Promise.withResolvers();
+  readonly #bytesMax: number;
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  #status = 0;
+  #controller: Dispatcher.DispatchController | undefined;
+  #given: Error | undefined;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+    this.told = this.#settle.promise;
+  }
+
+  /** Also while it waits for a connection. */
+  giveUp(why: Error): void {
+    this.#given ??= why;
+    this.#settle.reject(why);
+    this.#controller?.abort(why);
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#given) controller.abort(this.#given);
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+    this.#status = status;
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#bytesMax) this.giveUp(new RangeError(`more than ${this.#bytesMax} bytes came`));
+    else this.#chunks.push(chunk);
+  }
+
+  onResponseEnd(): void {
+    const [first] = this.#chunks;
+    const body = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks, this.#bytes);
+    this.#settle.resolve({ status: this.#status, text: body.toString('utf8') });
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#settle.reject(error);
+  }
+}
+
+/**
+ * @param client whose leaving ends it: nobody waits for the answer any more
+ * @throws RangeError when there is more; UpstreamError `upstream_timeout`; what undici throws otherwise
+ */
+export async function ask(
+  pool: Pool,
+  question: Question,
+  { msMax, bytesMax }: { readonly msMax: number; readonly bytesMax: number },
+  client?: EventEmitter,
+): Promise<Told> {
+  const asking = new Asking(bytesMax);
+  const timer = setTimeout(
+    () => asking.giveUp(new UpstreamError('upstream_timeout', `no answer within ${msMax} ms`)),
+    msMax,
+  );
+  const gone = () => asking.giveUp(new Error('the client went away'));
+  client?.once('close', gone);
+  try {
+    pool.dispatch(question, asking);
+    return await asking.told;
+  } finally {
+    clearTimeout(timer);
+    client?.off('close', gone);
+  }
+}
+
+/** JSON; undefined for no body, and the text itself when it is none. */
+export function jsonOrText(text: string): unknown {
+  if (text === '') return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
