@@ -65,7 +65,7 @@ type Chunk = {
 const seenMax = 20_000;
 /** What a chunk is to take in memory, about. */
 const chunkBytesMax = 8 * 1024 * 1024;
-const pollMs = 200;
+const pollMs = 500;
 /** One is applied while the next is read. */
 const chunksMax = 4;
 

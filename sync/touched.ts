@@ -152,9 +152,12 @@ export class Touched implements Companion {
     let carried: Suspect[] = [];
     while (!signal.aborted) {
       let busyMs = 0;
-      // Who watches proves nothing, and nobody waits for it any more.
-      if (!isApplying()) this.#turn = undefined;
-      else {
+      if (!isApplying()) {
+        // Who watches proves nothing, and nobody waits for it any more: the other side owns these rows now.
+        this.#turn = undefined;
+        this.#forget();
+        carried = [];
+      } else {
         try {
           [carried, busyMs] = await this.#look(carried, signal);
         } catch (error) {
@@ -218,8 +221,13 @@ export class Touched implements Companion {
   /** What is under way cannot be looked at: only a verification will prove it. */
   #giveUp(): void {
     this.#parts = new Map();
+    for (const table of this.#tables.values()) table.skipped += table.underway + table.waiting.size;
+    this.#forget();
+  }
+
+  #forget(): void {
+    if (this.#waiting === 0 && [...this.#tables.values()].every(({ underway }) => underway === 0)) return;
     for (const table of this.#tables.values()) {
-      table.skipped += table.underway + table.waiting.size;
       table.underway = 0;
       table.older = 0;
       table.waiting.clear();

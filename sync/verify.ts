@@ -32,7 +32,7 @@ export type VerifierOptions = {
   readonly onBegin: (sourceTables: readonly string[]) => () => void;
 };
 
-const pollMs = 200;
+const pollMs = 500;
 /** What rows that are read at once are to take in memory, about. */
 const readBytesMax = 4 * 1024 * 1024;
 /** What the server is to read for one sum, about. */
