@@ -28,6 +28,13 @@ export async function signOff(sql: Sql, name: string): Promise<void> {
   await sql.query<ResultSetHeader>('DELETE FROM banyan.replica WHERE name = ?', [name]);
 }
 
+/** A facade that was killed leaves its row; after a day nobody asks any more which one that was. */
+export async function forgetKilled(sql: Sql): Promise<void> {
+  await sql.query<ResultSetHeader>(
+    'DELETE FROM banyan.replica WHERE beat_at < CURRENT_TIMESTAMP(6) - INTERVAL 1 DAY',
+  );
+}
+
 export async function readReplicas(sql: Sql): Promise<ReplicaRow[]> {
   const [rows] = await sql.query<RowDataPacket[]>(
     'SELECT name, admin_url, TIMESTAMPDIFF(MICROSECOND, beat_at, CURRENT_TIMESTAMP(6)) DIV 1000 AS ageMs FROM banyan.replica ORDER BY name',

@@ -66,8 +66,11 @@ export async function sweepHouses(parent: string): Promise<void> {
   await sweepRunFolders(parent);
 }
 
+/** How the stack's parts reach the servers: through relays, which are in this process and stand still when it does, or by themselves. */
+export type Way = 'relays' | 'straight';
+
 /** @param folder of the run; what it holds is private to it */
-export async function startHouse(folder: string, runFolder: RunFolder): Promise<House> {
+export async function startHouse(folder: string, runFolder: RunFolder, way: Way): Promise<House> {
   const [legacy, service] = await Promise.all([
     startSide(folder, 11, runFolder),
     startSide(folder, 12, runFolder),
@@ -80,7 +83,7 @@ export async function startHouse(folder: string, runFolder: RunFolder): Promise<
     control: await startRelay(portOf(legacy.url)),
   };
   const rootAt = (relay: Relay, server: SideServer) =>
-    Object.assign(new URL(server.url), { port: String(relay.port) }).href;
+    way === 'straight' ? server.url : Object.assign(new URL(server.url), { port: String(relay.port) }).href;
   const stack = await startStack(
     [
       ...['--replicas', '2', '--reviews', '300'],
@@ -137,4 +140,18 @@ export async function startHouse(folder: string, runFolder: RunFolder): Promise<
       await Promise.all([legacy[Symbol.asyncDispose](), service[Symbol.asyncDispose]()]);
     },
   };
+}
+
+/** Reviews are ready to change their owner. */
+export async function prepare(house: House): Promise<void> {
+  for (const words of [
+    ['backfill', 'reviews'],
+    ['backfill', 'wishlist'],
+    ['verify', 'reviews'],
+    ['fence', 'reviews', '--enforce', '--execute'],
+    ['shift', 'reviews', '--reads', '100'],
+  ]) {
+    const { code, stdout, stderr } = await house.banyan(...words);
+    if (code !== 0) throw new Error(`banyan ${words.join(' ')} ended with ${code}: ${stdout}${stderr}`);
+  }
 }

@@ -52,3 +52,9 @@ export const emptyOutcome = (): Outcome => ({
 
 export const isClean = ({ lost, doubled, differences, clientErrors, staleReads, reasons }: Outcome) =>
   lost + doubled + differences + clientErrors + staleReads === 0 && reasons.length === 0;
+
+/** What has ended a drill before its time. */
+export function inWords(error: unknown): string {
+  const cause = error instanceof Error && error.cause !== undefined ? `: ${String(error.cause)}` : '';
+  return `${String(error)}${cause}`;
+}

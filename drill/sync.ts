@@ -11,7 +11,7 @@ import { type FaultKind, faultKinds, faults, type Scene } from './faults.ts';
 import { auditJournal, beginJournal } from './journal.ts';
 import { Ledger } from './ledger.ts';
 import { recordOutages } from './outages.ts';
-import { type Drill, type DrillOptions, emptyOutcome, isClean, type Outcome } from './outcome.ts';
+import { type Drill, type DrillOptions, emptyOutcome, inWords, isClean, type Outcome } from './outcome.ts';
 import { type Reader, startReader } from './reader.ts';
 import { type RoundPlan, schedule } from './schedule.ts';
 import { capabilities, type Sides, startSides } from './sides.ts';
@@ -131,8 +131,7 @@ async function playAll(
       if (!isClean(total)) break;
     }
   } catch (error) {
-    const cause = error instanceof Error && error.cause !== undefined ? `: ${String(error.cause)}` : '';
-    total.reasons.push(`${String(error)}${cause}`, ...writers.errors, ...reader.errors, ...reader.stale);
+    total.reasons.push(inWords(error), ...writers.errors, ...reader.errors, ...reader.stale);
   }
   total.acknowledged = ledger.acknowledged;
   total.clientErrors = writers.errors.length + reader.errors.length;

@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { createConnection } from 'mysql2/promise';
 import type { Logger } from 'pino';
 import type { Side } from '../capability/capability.ts';
-import { beat, type ReplicaReport, signOff } from '../capability/replicas.ts';
+import { beat, forgetKilled, type ReplicaReport, signOff } from '../capability/replicas.ts';
 import { StartError } from './errors.ts';
 import type { Metrics } from './metrics.ts';
 import type { FacadeOptions } from './options.ts';
@@ -31,6 +31,7 @@ const connectMsMax = 2_000;
 async function connectRegistry(uri: string, name: string, adminUrl: string): Promise<RegistryConnection> {
   const connection = await createConnection({ uri, connectTimeout: connectMsMax });
   connection.on('error', () => {}); // the next beat says it
+  await forgetKilled(connection);
   return {
     beat: () => beat(connection, name, adminUrl),
     signOff: () => signOff(connection, name),

@@ -219,6 +219,18 @@ test('a replica that boots in any step holds until a side has the writes, and is
     expect(await each.owners.look(reviews, 0)).toMatchObject({ writes: 'sending', epoch: '2' });
 });
 
+test('a facade that was killed is forgotten after a day', async () => {
+  await sides.legacy.query(
+    `INSERT INTO banyan.replica (name, admin_url, beat_at) VALUES
+       ('long ago', 'http://127.0.0.1:1', CURRENT_TIMESTAMP(6) - INTERVAL 25 HOUR),
+       ('lately', 'http://127.0.0.1:1', CURRENT_TIMESTAMP(6) - INTERVAL 23 HOUR)`,
+  );
+  const one = await running();
+  const known = await sides.legacy.query('SELECT name FROM banyan.replica');
+  expect(known.map(({ name }) => name).sort()).toEqual(['lately', one.owners.replica.name].sort());
+  await sides.legacy.query("DELETE FROM banyan.replica WHERE name = 'lately'");
+});
+
 test('without the control store at boot nothing is registered, so nothing is written; the rest is served', async () => {
   sides.control.refuse();
   const one = await replica();

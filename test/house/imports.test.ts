@@ -93,6 +93,7 @@ test('process.env is read in mains only', () => {
     'scripts/banyan.ts',
     'scripts/up.ts',
     'scripts/run-tests.ts',
+    'scripts/banyan.mjs',
     'scripts/setup.mjs',
     'scripts/supervise.ts',
     'bench/bench.ts',

@@ -48,6 +48,8 @@ export type Floor = {
 };
 
 const password = 'shop1234';
+/** Of the list of a product's reviews, newest first. */
+const pageRows = 10;
 const forbidden = '대출상담';
 
 /** What became of a request: `undefined` when nobody knows, or it is no use to ask. */
@@ -288,9 +290,12 @@ export class Shopper {
     this.#shop.ownReads++;
     const list = Array.isArray(body.rvwList) ? body.rvwList : [];
     const seen = new Map(list.map((each) => [String(each.rvwCtnt).split(' ', 1)[0], String(each.rvwCtnt)]));
+    const oldestShown = Math.min(...list.map(({ rvwSeq }) => Number(rvwSeq)));
     for (const review of this.#own.slice(-5)) {
       const version = decided(review);
-      if (version && !review.mayBeHidden && seen.get(review.mark) !== version.body)
+      // What this shopper has lost sight of (the answer to a change was lost) is still shown, and fills the page.
+      const isOnLaterPage = list.length >= pageRows && (review.seq ?? 0) < oldestShown;
+      if (version && !review.mayBeHidden && !isOnLaterPage && seen.get(review.mark) !== version.body)
         this.#trouble(
           'stale',
           'read',
