@@ -2,6 +2,7 @@
 import { type Declaration, OptionsError, parseOptions } from '../capability/options.ts';
 import { benchBackfill } from './backfill.ts';
 import { benchDecode } from './decode.ts';
+import { benchFacade } from './facade.ts';
 import { benchFence } from './fence.ts';
 import { type Measured, print } from './measure.ts';
 import { benchPause } from './pause.ts';
@@ -22,6 +23,7 @@ const options = {
 const suites: Readonly<Record<string, (size: number) => Promise<Measured[]>>> = {
   backfill: benchBackfill,
   decode: benchDecode,
+  facade: benchFacade,
   fence: benchFence,
   pause: benchPause,
   stream: benchStream,

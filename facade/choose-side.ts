@@ -13,9 +13,10 @@ export type Reason =
   | 'flag-off'
   | 'flag-on';
 
+const unpinned = new Set<Reason>(['owner', 'interlock', 'flag-off', 'flag-on']);
+
 /** Neither a write, nor a route that cannot move, nor a client that must see what it wrote. */
-export const isUnpinned = (reason: Reason): boolean =>
-  ['owner', 'interlock', 'flag-off', 'flag-on'].includes(reason);
+export const isUnpinned = (reason: Reason): boolean => unpinned.has(reason);
 
 export type Choice = { readonly side: Side; readonly reason: Reason };
 

@@ -144,7 +144,7 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
   const { config, upstreams, limits, control, owners, identityKey, metrics, log } = deps;
   let state: 'new' | 'listening' | 'stopping' = 'new';
   const app = createApp(limits);
-  const forwarder = await createForwarder(app, [upstreams.legacy], limits);
+  const forwarder = createForwarder([upstreams.legacy], limits);
   const tunnels = createTunnels(limits, log);
   const serviceNames = new Set(config.capabilities.map(({ service }) => service.upstream));
   const servicePools = new Map(

@@ -33,33 +33,94 @@ const essential = new Set(['host', 'content-length', 'cookie', 'authorization'])
 
 export type HeaderList = readonly string[];
 
+const isCalled = (header: string | undefined, name: string) =>
+  header !== undefined && header.length === name.length && header.toLowerCase() === name;
+
 /** The values of a header, one an occurrence. */
 export function valuesOf(headers: HeaderList, name: string): string[] {
   const values: string[] = [];
   for (let i = 0; i < headers.length; i += 2)
-    if (headers[i]?.toLowerCase() === name) values.push(headers[i + 1] ?? '');
+    if (isCalled(headers[i], name)) values.push(headers[i + 1] ?? '');
   return values;
 }
 
-function namedByConnection(headers: HeaderList): Set<string> {
-  const names = new Set<string>();
-  for (const value of valuesOf(headers, 'connection'))
-    for (const token of value.split(',')) names.add(token.trim().toLowerCase());
-  for (const name of essential) names.delete(name);
-  return names;
+/** Of its first occurrence. */
+export function firstOf(headers: HeaderList, name: string): string | undefined {
+  for (let i = 0; i < headers.length; i += 2) if (isCalled(headers[i], name)) return headers[i + 1];
+  return undefined;
+}
+
+/** All but one. */
+export function without(headers: HeaderList, name: string): string[] {
+  const kept: string[] = [];
+  for (let i = 0; i < headers.length; i += 2)
+    if (!isCalled(headers[i], name)) kept.push(headers[i] ?? '', headers[i + 1] ?? '');
+  return kept;
+}
+
+type Fate = 'kept' | 'hop-by-hop' | 'connection' | 'cookie' | 'ours';
+
+function judgeName(name: string): Fate {
+  const lower = name.toLowerCase();
+  if (lower === 'connection' || lower === 'cookie') return lower;
+  if (hopByHop.has(lower)) return 'hop-by-hop';
+  // Many a server reads X_Forwarded_For as X-Forwarded-For.
+  const meant = lower.replaceAll('_', '-');
+  // A service believes banyan-identity: nobody but the facade says it.
+  return forwarding.has(meant) || meant.startsWith('x-banyan-') || meant.startsWith('banyan-')
+    ? 'ours'
+    : 'kept';
+}
+
+/** Names as they are written are few; clients can invent others, and so no more than these are remembered. */
+const fates = new Map<string, Fate>();
+const fatesMax = 1_000;
+const nameLengthMax = 64;
+
+function fateOf(name: string): Fate {
+  const known = fates.get(name);
+  if (known) return known;
+  const fate = judgeName(name);
+  if (fates.size < fatesMax && name.length <= nameLengthMax) fates.set(name, fate);
+  return fate;
+}
+
+/** Most say only what the connection is to become. */
+const namesNothing = (connection: string) =>
+  isCalled(connection, 'keep-alive') || isCalled(connection, 'close');
+
+/** Those that `Connection` does not name. */
+function withoutNamed(kept: HeaderList, connection: string): string[] {
+  const named = new Set(connection.split(',').map((token) => token.trim().toLowerCase()));
+  for (const name of essential) named.delete(name);
+  const rest: string[] = [];
+  for (let i = 0; i < kept.length; i += 2) {
+    const name = kept[i] ?? '';
+    if (!named.has(name.toLowerCase())) rest.push(name, kept[i + 1] ?? '');
+  }
+  return rest;
+}
+
+/** @param isRequest then without what is not the client's to say */
+function passedOn(headers: HeaderList, isRequest: boolean): string[] {
+  const kept: string[] = [];
+  let connection = '';
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i] ?? '';
+    const value = headers[i + 1] ?? '';
+    const fate = fateOf(name);
+    if (fate === 'connection') {
+      if (!namesNothing(value)) connection += `,${value}`;
+    } else if (fate === 'cookie' && isRequest) {
+      const cookies = withoutOwnCookies(value);
+      if (cookies !== '') kept.push(name, cookies);
+    } else if (fate !== 'hop-by-hop' && (fate !== 'ours' || !isRequest)) kept.push(name, value);
+  }
+  return connection === '' ? kept : withoutNamed(kept, connection);
 }
 
 /** The headers that are meant for the other end, those that `Connection` names left out too. */
-export function endToEnd(headers: HeaderList): string[] {
-  const named = namedByConnection(headers);
-  const kept: string[] = [];
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] ?? '';
-    const lower = name.toLowerCase();
-    if (!hopByHop.has(lower) && !named.has(lower)) kept.push(name, headers[i + 1] ?? '');
-  }
-  return kept;
-}
+export const endToEnd = (headers: HeaderList): string[] => passedOn(headers, false);
 
 export type Peer = {
   /** Of the other end of the socket, an IPv4 address never in its IPv6 form. */
@@ -76,34 +137,20 @@ export type Origin = {
 
 /** Where a request came from, by the word of trusted proxies only. */
 export function originOf(headers: HeaderList, peer: Peer): Origin {
-  const host = valuesOf(headers, 'host')[0] ?? '';
+  const host = firstOf(headers, 'host') ?? '';
   if (!peer.trusted) return { forwardedFor: peer.address, proto: 'http', host };
   const before = valuesOf(headers, 'x-forwarded-for').join(', ');
-  const proto = valuesOf(headers, 'x-forwarded-proto')[0]?.split(',')[0]?.trim().toLowerCase();
+  const proto = firstOf(headers, 'x-forwarded-proto')?.split(',')[0]?.trim().toLowerCase();
   return {
     forwardedFor: before === '' ? peer.address : `${before}, ${peer.address}`,
     proto: proto === 'https' ? 'https' : 'http',
-    host: valuesOf(headers, 'x-forwarded-host')[0] ?? host,
+    host: firstOf(headers, 'x-forwarded-host') ?? host,
   };
 }
 
 /** What an upstream gets of a client's headers. */
 export function requestHeaders(headers: HeaderList, origin: Origin): string[] {
-  const sent: string[] = [];
-  const kept = endToEnd(headers);
-  for (let i = 0; i < kept.length; i += 2) {
-    const name = kept[i] ?? '';
-    const value = kept[i + 1] ?? '';
-    const lower = name.toLowerCase();
-    // Many a server reads X_Forwarded_For as X-Forwarded-For.
-    const meant = lower.replaceAll('_', '-');
-    // A service believes banyan-identity: nobody but the facade says it.
-    if (forwarding.has(meant) || meant.startsWith('x-banyan-') || meant.startsWith('banyan-')) continue;
-    if (lower === 'cookie') {
-      const cookies = withoutOwnCookies(value);
-      if (cookies !== '') sent.push(name, cookies);
-    } else sent.push(name, value);
-  }
+  const sent = passedOn(headers, true);
   sent.push('X-Forwarded-For', origin.forwardedFor, 'X-Forwarded-Proto', origin.proto);
   if (origin.host !== '') sent.push('X-Forwarded-Host', origin.host);
   return sent;

@@ -5,16 +5,11 @@ const prefix = 'banyan_';
 const name = 'banyan_id';
 const yearSeconds = 365 * 24 * 60 * 60;
 /** 128 bits in base64url. */
-const shape = /^[A-Za-z0-9_-]{22}$/;
+const shape = new RegExp(`(?:^|;)\\s*${name}=([A-Za-z0-9_-]{22})\\s*(?:;|$)`);
 
 /** The id that a client brings, or undefined when it brings none or none of ours. */
-export function idFrom(cookieHeader: string | undefined): string | undefined {
-  for (const pair of cookieHeader?.split(';') ?? []) {
-    const [key, value] = pair.trim().split('=', 2);
-    if (key === name && value !== undefined && shape.test(value)) return value;
-  }
-  return undefined;
-}
+export const idFrom = (cookieHeader: string | undefined): string | undefined =>
+  cookieHeader?.includes(name) ? shape.exec(cookieHeader)?.[1] : undefined;
 
 export const mintId = () => randomBytes(16).toString('base64url');
 

@@ -1,67 +1,16 @@
 // Prometheus metrics of the facade. Labels take values that the configuration bounds, never a client's.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Side } from '../capability/capability.ts';
-import { isUnpinned, type Reason } from './choose-side.ts';
-
-export type Observed = {
-  /** `none` for a request that no capability declares. */
-  readonly capability: string;
-  readonly side: Side;
-  readonly kind: 'read' | 'write' | 'other';
-  readonly status: number;
-  /** Until the head of the answer went out. */
-  readonly seconds: number;
-};
+import { AnswerMetrics, LastMinute, type Observed } from './answer-metrics.ts';
+import type { Reason } from './choose-side.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
-
-/** Counts over the last 60 seconds, by key. */
-function lastMinute(now: () => number) {
-  const seconds: { at: number; counts: Map<string, number> }[] = Array.from({ length: 60 }, () => ({
-    at: -1,
-    counts: new Map(),
-  }));
-  return {
-    add(key: string) {
-      const at = Math.floor(now() / 1000);
-      const bucket = seconds[at % 60];
-      if (!bucket) return;
-      if (bucket.at !== at) {
-        bucket.at = at;
-        bucket.counts.clear();
-      }
-      bucket.counts.set(key, (bucket.counts.get(key) ?? 0) + 1);
-    },
-    count(key: string) {
-      const from = Math.floor(now() / 1000) - 60;
-      return seconds.reduce((sum, { at, counts }) => sum + (at > from ? (counts.get(key) ?? 0) : 0), 0);
-    },
-  };
-}
 
 /** @param now milliseconds */
 export function createMetrics(now: () => number = Date.now) {
   const registry = new Registry();
   const registers = [registry];
-  const requests = new Counter({
-    name: 'banyan_facade_requests_total',
-    help: 'Answers, by capability ("none": undeclared), the side that answered, kind and class of status.',
-    labelNames: ['capability', 'side', 'kind', 'status'] as const,
-    registers,
-  });
-  const duration = new Histogram({
-    name: 'banyan_facade_answer_seconds',
-    help: 'From the head of a request to the head of its answer.',
-    labelNames: ['capability', 'side', 'kind'] as const,
-    buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    registers,
-  });
-  const choices = new Counter({
-    name: 'banyan_facade_choices_total',
-    help: 'Why a side was chosen.',
-    labelNames: ['capability', 'side', 'reason'] as const,
-    registers,
-  });
+  const answers = new AnswerMetrics(registry, now);
   const fallbacks = new Counter({
     name: 'banyan_facade_fallbacks_total',
     help: 'Safe reads that legacy answered because the service did not, by reason.',
@@ -139,25 +88,18 @@ export function createMetrics(now: () => number = Date.now) {
     registered: gauge('banyan_facade_registered', '1 when the registry of replicas has this one.'),
     websockets: gauge('banyan_facade_websockets_open', 'Tunnels that are open or being opened.'),
   };
-  const readsBySide = lastMinute(now);
-  const unpinnedBySide = lastMinute(now);
-  const fallbacksNow = lastMinute(now);
+  const fallbacksNow = new Map<string, LastMinute>();
 
   return {
     registry,
     gauges,
-    observe({ capability, side, kind, status, seconds }: Observed) {
-      requests.inc({ capability, side, kind, status: `${Math.floor(status / 100)}xx` });
-      duration.observe({ capability, side, kind }, seconds);
-      if (kind === 'read') readsBySide.add(`${capability} ${side}`);
-    },
-    chose(capability: string, side: Side, reason: Reason) {
-      choices.inc({ capability, side, reason });
-      if (isUnpinned(reason)) unpinnedBySide.add(`${capability} ${side}`);
-    },
+    observe: (observed: Observed) => answers.observe(observed),
+    chose: (capability: string, side: Side, reason: Reason) => answers.chose(capability, side, reason),
     fellBack(capability: string, reason: string) {
       fallbacks.inc({ capability, reason });
-      fallbacksNow.add(capability);
+      const lastMinute = fallbacksNow.get(capability) ?? new LastMinute(now);
+      fallbacksNow.set(capability, lastMinute);
+      lastMinute.add();
     },
     readOwnWrite: (capability: string, outcome: 'fresh' | 'owner' | 'waited' | 'late') =>
       ownReads.inc({ capability, outcome }),
@@ -166,10 +108,10 @@ export function createMetrics(now: () => number = Date.now) {
       holdSeconds.observe({ capability, outcome }, seconds),
     refusalRetried: (capability: string) => retried.inc({ capability }),
     answeredItself: (code: string) => refused.inc({ code }),
-    readsLastMinute: (capability: string, side: Side) => readsBySide.count(`${capability} ${side}`),
+    readsLastMinute: (capability: string, side: Side) => answers.readsLastMinute(capability, side),
     /** Those that were the flag's, or the owner's, to decide, by the side that was chosen. */
     unpinnedReadsLastMinute: (capability: string, side: Side) =>
-      unpinnedBySide.count(`${capability} ${side}`),
-    fallbacksLastMinute: (capability: string) => fallbacksNow.count(capability),
+      answers.unpinnedReadsLastMinute(capability, side),
+    fallbacksLastMinute: (capability: string) => fallbacksNow.get(capability)?.count() ?? 0,
   };
 }

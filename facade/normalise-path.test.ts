@@ -103,7 +103,7 @@ test('a normalised path is in its one form: no dot segment, no empty one, and no
       expect(path).not.toContain('//');
       expect(path).not.toMatch(/%2e/i);
       expect(normalise(path)).toEqual(result);
-      // What a URL parser makes of it, as reply-from and servers do, is the same again.
+      // What a URL parser makes of it, as servers do, is the same again.
       expect(new URL(`http://h${path}`).pathname).toBe(path);
     }),
     { numRuns: 2_000 },

@@ -1,11 +1,11 @@
 // All that is decided of a request before it goes anywhere, from its head alone.
 import type { IncomingMessage } from 'node:http';
-import { type BlockList, isIPv6 } from 'node:net';
-import { readFlag, type Side } from '../capability/capability.ts';
+import { type BlockList, isIPv6, type Socket } from 'node:net';
+import type { Side } from '../capability/capability.ts';
 import type { Standing } from '../capability/phase.ts';
 import { type Choice, chooseSide } from './choose-side.ts';
 import type { FaultCode } from './errors.ts';
-import { framingFault, type Origin, originOf } from './headers.ts';
+import { framingFault, type Origin, originOf, type Peer } from './headers.ts';
 import { idCookie, idFrom, mintId } from './identity.ts';
 import { normaliseTarget, type Target } from './normalise-path.ts';
 import type { Limits } from './options.ts';
@@ -47,13 +47,23 @@ export function judge(
   return { target };
 }
 
-/** Where a request came from. */
-export function originFor(request: IncomingMessage, trustedProxies: BlockList): Origin {
+/** Who is at the other end of a connection does not change while it lasts. */
+const peers = new WeakMap<Socket, Peer>();
+
+function peerOf(socket: Socket, trustedProxies: BlockList): Peer {
+  const known = peers.get(socket);
+  if (known) return known;
   // A dual-stack listener sees IPv4 peers in their IPv6 form.
-  const address = (request.socket.remoteAddress ?? '').replace(/^::ffff:/, '');
+  const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
   const trusted = address !== '' && trustedProxies.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
-  return originOf(request.rawHeaders, { address, trusted });
+  const peer = { address, trusted };
+  if (address !== '') peers.set(socket, peer);
+  return peer;
 }
+
+/** Where a request came from. @param trustedProxies always the same for a socket */
+export const originFor = (request: IncomingMessage, trustedProxies: BlockList): Origin =>
+  originOf(request.rawHeaders, peerOf(request.socket, trustedProxies));
 
 export type Circumstances = {
   readonly routes: RouteTable;
@@ -70,7 +80,8 @@ function choose(
   now: Circumstances,
 ): Choice {
   const name = match?.capability?.name;
-  const isFlagOn = () => name !== undefined && id !== undefined && now.isFlagOn(readFlag(name), id);
+  const flag = match?.flag;
+  const isFlagOn = () => flag !== undefined && id !== undefined && now.isFlagOn(flag, id);
   const owner = name === undefined ? undefined : now.owner(name);
   return chooseSide({ route: match?.route, standing, owner, isFlagOn });
 }

@@ -1,36 +1,51 @@
 // A client's body: passed on as it comes, or read whole; bounded in both cases.
 import type { IncomingMessage } from 'node:http';
-import { Transform } from 'node:stream';
+import { Readable } from 'node:stream';
 import { UpstreamError } from './errors.ts';
 
 export const hasBody = (raw: IncomingMessage) =>
   raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length'] ?? 0) > 0;
 
+export const bodyTooLarge = (bytesMax: number) =>
+  new UpstreamError('body_too_large', `more than ${bytesMax} bytes`);
+
+const ignore = () => {};
+
 /**
  * The client's body, counted. It stands between the client's socket and undici, which destroys the stream it
  * reads when an upstream answers early: the socket must live on to carry that answer.
  */
-export function boundedBody(raw: IncomingMessage, bytesMax: number): Transform {
-  let bytes = 0;
-  const body = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      bytes += chunk.length;
-      if (bytes > bytesMax) done(new UpstreamError('body_too_large', `more than ${bytesMax} bytes`));
-      else done(null, chunk);
-    },
-  });
-  raw.pipe(body);
-  const gone = () => body.destroy(new Error('the client went away'));
-  raw.once('error', gone);
-  raw.once('close', () => {
-    if (!raw.complete) gone();
-  });
-  body.once('error', () => {}); // undici reports it with the exchange
-  body.once('close', () => {
-    raw.unpipe(body);
-    raw.resume();
-  });
-  return body;
+export class ClientBody extends Readable {
+  readonly #raw: IncomingMessage;
+  readonly #bytesMax: number;
+  #bytes = 0;
+  readonly #take = (chunk: Buffer) => {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#bytesMax) this.destroy(bodyTooLarge(this.#bytesMax));
+    else if (!this.push(chunk)) this.#raw.pause();
+  };
+  readonly #end = () => this.push(null);
+
+  constructor(raw: IncomingMessage, bytesMax: number) {
+    super();
+    this.#raw = raw;
+    this.#bytesMax = bytesMax;
+    this.on('error', ignore); // undici reports it with the exchange
+    raw.on('data', this.#take).once('end', this.#end);
+    raw.once('close', () => {
+      if (!raw.complete) this.destroy(new Error('the client went away'));
+    });
+  }
+
+  override _read(): void {
+    this.#raw.resume();
+  }
+
+  /** What is left of it is read, and goes nowhere. */
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.#raw.off('data', this.#take).off('end', this.#end).resume();
+    done(error);
+  }
 }
 
 const nothing = Buffer.alloc(0);
@@ -41,8 +56,7 @@ const nothing = Buffer.alloc(0);
  */
 export async function readBody(raw: IncomingMessage, bytesMax: number): Promise<Buffer | undefined> {
   if (!hasBody(raw)) return nothing;
-  const tooLarge = () => new UpstreamError('body_too_large', `more than ${bytesMax} bytes`);
-  if (Number(raw.headers['content-length'] ?? 0) > bytesMax) throw tooLarge();
+  if (Number(raw.headers['content-length'] ?? 0) > bytesMax) throw bodyTooLarge(bytesMax);
   const { promise, resolve, reject } = Promise.withResolvers<Buffer | undefined>();
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -50,7 +64,7 @@ export async function readBody(raw: IncomingMessage, bytesMax: number): Promise<
     bytes += chunk.length;
     if (bytes <= bytesMax) return void chunks.push(chunk);
     raw.off('data', take).pause();
-    reject(tooLarge());
+    reject(bodyTooLarge(bytesMax));
   };
   raw
     .on('data', take)

@@ -12,6 +12,9 @@ const table = createRouteTable([
     read('/p/:id/reviews'),
     read('/files/*'),
     read('/files/a/*'),
+    read('/:any/deep/:id'),
+    read('/files/deep/last'),
+    read('/files/:name/last'),
   ]),
   capability([{ method: 'POST', path: '/p/:id', kind: 'write' }], 'orders'),
 ]);
@@ -31,6 +34,12 @@ test.each([
   ['GET', '/files/a/y', '/files/a/*'],
   ['GET', '/files/', '/files/*'],
   ['GET', '/files', undefined],
+  // A first segment that routes name does not hide those that take any.
+  ['GET', '/files/deep/x', '/:any/deep/:id'],
+  ['GET', '/other/deep/x', '/:any/deep/:id'],
+  ['GET', '/files/deep/last', '/files/deep/last'],
+  ['GET', '/files/x/last', '/files/:name/last'],
+  ['GET', '/other/x/last', undefined],
   ['OPTIONS', '/p/7', undefined],
 ])('%s %s is %s', (method, path, route) => {
   expect(table.match(method, path)?.route.path).toBe(route);

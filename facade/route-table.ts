@@ -1,10 +1,12 @@
 // From method and normalised path to the route that is declared, and its capability.
-import type { Capability, Route } from '../capability/capability.ts';
+import { type Capability, type Route, readFlag } from '../capability/capability.ts';
 
 export type RouteMatch = {
   /** Undefined for a route of the monolith's own that touches a capability's tables. */
   readonly capability: Capability | undefined;
   readonly route: Route;
+  /** The capability's read flag. */
+  readonly flag: string | undefined;
 };
 
 export type RouteTable = {
@@ -13,15 +15,18 @@ export type RouteTable = {
 };
 
 type Pattern = {
+  /** Of the whole path, the empty one before the first slash included. */
   readonly segments: readonly string[];
   readonly wildcard: boolean;
   readonly match: RouteMatch;
 };
 
+const isName = (segment: string | undefined) => segment?.startsWith(':') === true;
+
 function fits({ segments, wildcard }: Pattern, path: readonly string[]): boolean {
   if (wildcard ? path.length <= segments.length : path.length !== segments.length) return false;
-  return segments.every((segment, index) =>
-    segment.startsWith(':') ? path[index] !== '' : segment === path[index],
+  return segments.every(
+    (segment, index) => segment === path[index] || (isName(segment) && path[index] !== ''),
   );
 }
 
@@ -29,8 +34,46 @@ function fits({ segments, wildcard }: Pattern, path: readonly string[]): boolean
 function bySpecificity(a: Pattern, b: Pattern): number {
   if (a.wildcard !== b.wildcard) return a.wildcard ? 1 : -1;
   if (a.segments.length !== b.segments.length) return b.segments.length - a.segments.length;
-  const names = ({ segments }: Pattern) => segments.filter((segment) => segment.startsWith(':')).length;
+  const names = ({ segments }: Pattern) => segments.filter(isName).length;
   return names(a) - names(b);
+}
+
+/** The routes of one method. */
+class MethodTable {
+  readonly #exact = new Map<string, RouteMatch>();
+  readonly #patterns: Pattern[] = [];
+  /** Those that a path can fit that begins so: most routes share no first segment, and are never looked at. */
+  readonly #byFirst = new Map<string, Pattern[]>();
+  #withoutFirst: Pattern[] = [];
+
+  add(match: RouteMatch): void {
+    const { path } = match.route;
+    const wildcard = path.endsWith('/*');
+    const segments = (wildcard ? path.slice(0, -2) : path).split('/');
+    if (!wildcard && !segments.some(isName)) this.#exact.set(path, match);
+    else this.#patterns.push({ segments, wildcard, match });
+  }
+
+  /** After the last one. */
+  sort(): void {
+    this.#patterns.sort(bySpecificity);
+    const canBegin = (first: string | undefined) =>
+      this.#patterns.filter(({ segments: [, own] }) => own === undefined || isName(own) || own === first);
+    this.#withoutFirst = canBegin(undefined);
+    for (const { segments } of this.#patterns) {
+      const [, first] = segments;
+      if (first !== undefined && !isName(first)) this.#byFirst.set(first, canBegin(first));
+    }
+  }
+
+  match(path: string): RouteMatch | undefined {
+    const found = this.#exact.get(path);
+    if (found || this.#patterns.length === 0) return found;
+    const segments = path.split('/');
+    const candidates = this.#byFirst.get(segments[1] ?? '') ?? this.#withoutFirst;
+    for (const pattern of candidates) if (fits(pattern, segments)) return pattern.match;
+    return undefined;
+  }
 }
 
 /** @param legacyRoutes `legacy.routes` of the configuration */
@@ -38,33 +81,20 @@ export function createRouteTable(
   capabilities: readonly Capability[],
   legacyRoutes: readonly Route[] = [],
 ): RouteTable {
-  const exact = new Map<string, RouteMatch>();
-  const patterns = new Map<string, Pattern[]>();
+  const tables = new Map<string, MethodTable>();
   const matches: RouteMatch[] = [
-    ...legacyRoutes.map((route) => ({ capability: undefined, route })),
-    ...capabilities.flatMap((capability) => capability.routes.map((route) => ({ capability, route }))),
+    ...legacyRoutes.map((route) => ({ capability: undefined, route, flag: undefined })),
+    ...capabilities.flatMap((capability) => {
+      const flag = readFlag(capability.name);
+      return capability.routes.map((route) => ({ capability, route, flag }));
+    }),
   ];
   for (const match of matches) {
-    const { method, path } = match.route;
-    const wildcard = path.endsWith('/*');
-    const segments = (wildcard ? path.slice(0, -2) : path).split('/').slice(1);
-    if (!wildcard && !segments.some((segment) => segment.startsWith(':'))) {
-      exact.set(`${method} ${path}`, match);
-      continue;
-    }
-    const list = patterns.get(method) ?? [];
-    list.push({ segments, wildcard, match });
-    patterns.set(method, list.sort(bySpecificity));
+    const { method } = match.route;
+    const table = tables.get(method) ?? new MethodTable();
+    tables.set(method, table);
+    table.add(match);
   }
-  return {
-    match(method, path) {
-      const as = method === 'HEAD' ? 'GET' : method;
-      const found = exact.get(`${as} ${path}`);
-      if (found) return found;
-      const list = patterns.get(as);
-      if (!list) return undefined;
-      const segments = path.split('/').slice(1);
-      return list.find((pattern) => fits(pattern, segments))?.match;
-    },
-  };
+  for (const table of tables.values()) table.sort();
+  return { match: (method, path) => tables.get(method === 'HEAD' ? 'GET' : method)?.match(path) };
 }

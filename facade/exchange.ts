@@ -1,0 +1,195 @@
+// One exchange: a client's request on its way to an upstream, and the answer on its way back, as undici tells of it. One object a
+// request, with methods that undici calls; no stream stands between the two connections, each holds the other back by itself.
+import type { ServerResponse } from 'node:http';
+import type { Dispatcher } from 'undici';
+import type { Deadlines } from './deadlines.ts';
+import { UpstreamError } from './errors.ts';
+import { endToEnd, firstOf, type HeaderList, without } from './headers.ts';
+
+export type Answered = {
+  readonly status: number;
+  /** End-to-end only. */
+  readonly headers: HeaderList;
+};
+
+export type ForwardEvents = {
+  /** Before the head goes out. @returns the headers to send */
+  onAnswer(answer: Answered): HeaderList;
+  /** Nothing but 1xx has been sent, and the client is still there. */
+  onFailure(error: unknown): void;
+  /**
+   * Once: upstream is done with it, or nobody waits for upstream any more. After `onAnswer`, or before `onFailure`.
+   * @param error why there was no answer
+   */
+  onEnd?(error?: unknown): void;
+};
+
+type Controller = Dispatcher.DispatchController;
+
+/** The bytes as they came, whatever their character set: latin1 has a character for each. */
+function listOf(raw: Controller['rawHeaders']): string[] {
+  const list: string[] = [];
+  if (Array.isArray(raw))
+    for (const part of raw) list.push(typeof part === 'string' ? part : part.toString('latin1'));
+  return list;
+}
+
+const isEventStream = (headers: HeaderList) =>
+  firstOf(headers, 'content-type')?.toLowerCase().startsWith('text/event-stream') === true;
+
+/** Of 1xx that a client has not taken yet. */
+const unreadBytesMax = 16 * 1024;
+
+/** So small an answer goes out with its head, in one piece. */
+const smallBytesMax = 8 * 1024;
+
+function flush(response: ServerResponse): void {
+  if (!response.destroyed && !response.writableEnded) response.flushHeaders();
+}
+
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #response: ServerResponse;
+  readonly #events: ForwardEvents;
+  readonly #deadlines: Deadlines;
+  /** Event streams under way. */
+  readonly #streams: Set<Exchange>;
+  #state: 'asking' | 'answering' | 'over' = 'asking';
+  #controller: Controller | undefined;
+  /** Bytes of the body, by its head; -1: it does not say. */
+  #length = -1;
+  /** All of a small body, as long as its end has not been seen. */
+  #whole: Buffer | undefined;
+  #isTimed = false;
+  #isStream = false;
+  #isWatchingDrain = false;
+  #mayInform: boolean;
+
+  /** @param deadlines from `startClock` to the head of the answer */
+  constructor(response: ServerResponse, events: ForwardEvents, deadlines: Deadlines, streams: Set<Exchange>) {
+    this.#response = response;
+    this.#events = events;
+    this.#deadlines = deadlines;
+    this.#streams = streams;
+    this.#mayInform = response.req.httpVersion !== '1.0';
+    response.on('close', () => this.#clientGone());
+  }
+
+  get isOver(): boolean {
+    return this.#state === 'over';
+  }
+
+  /** The request has been sent: from now on the upstream is waited for. */
+  startClock(): void {
+    if (this.#state !== 'asking' || this.#isTimed) return;
+    this.#isTimed = true;
+    this.#deadlines.begin(this);
+  }
+
+  late(): void {
+    this.fail(new UpstreamError('upstream_timeout', `no answer within ${this.#deadlines.msMax} ms`));
+  }
+
+  /** Ends it before the head of the answer. */
+  fail(error: Error): void {
+    if (this.#state !== 'asking') return;
+    this.#over(error);
+    this.#controller?.abort(error);
+    if (!this.#response.destroyed) this.#events.onFailure(error);
+  }
+
+  /** Ends an answer that has no end of its own to wait for. */
+  endStream(): void {
+    this.#over();
+    this.#controller?.abort(new Error('the facade is stopping'));
+    this.#response.end();
+  }
+
+  onRequestStart(controller: Controller): void {
+    // It waited for a connection, and meanwhile nobody waits for it any more: it is not sent.
+    if (this.#state === 'over') controller.abort(new Error('nobody waits for this'));
+    else this.#controller = controller;
+  }
+
+  onRequestSent(): void {
+    this.startClock();
+  }
+
+  onResponseStart(controller: Controller, status: number): void {
+    const headers = endToEnd(listOf(controller.rawHeaders));
+    // Whatever is thrown is an error of this exchange to undici.
+    if (status < 200) this.#inform(status, headers);
+    else this.#sendHead(status, headers);
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    if (chunk.length === this.#length && chunk.length <= smallBytesMax) {
+      this.#whole = chunk;
+      return;
+    }
+    if (this.#response.write(chunk)) return;
+    controller.pause();
+    if (this.#isWatchingDrain) return;
+    this.#isWatchingDrain = true;
+    this.#response.on('drain', () => controller.resume());
+  }
+
+  /** Its trailers stay here: nobody was promised them (`Trailer` and `TE` are not passed on). */
+  onResponseEnd(): void {
+    this.#over();
+    // As text of one byte a character it is one piece with the head, which is text: one write, without a copy of either.
+    if (this.#whole) this.#response.end(this.#whole.toString('latin1'), 'latin1');
+    else this.#response.end();
+  }
+
+  onResponseError(_controller: Controller, error: Error): void {
+    this.fail(error);
+    if (this.#state === 'over') return;
+    this.#over();
+    // Part of an answer must not look like a whole one.
+    this.#response.destroy();
+  }
+
+  #over(error?: unknown): void {
+    this.#state = 'over';
+    if (this.#isTimed) this.#deadlines.end(this);
+    if (this.#isStream) this.#streams.delete(this);
+    this.#events.onEnd?.(error);
+  }
+
+  #clientGone(): void {
+    if (this.#state === 'over') return;
+    const error = new Error('the client went away');
+    this.#over(this.#state === 'asking' ? error : undefined);
+    this.#controller?.abort(error);
+  }
+
+  #sendHead(status: number, endToEndHeaders: HeaderList): void {
+    const response = this.#response;
+    if (this.#isTimed) this.#deadlines.end(this);
+    const headers = this.#events.onAnswer({
+      status,
+      headers: status === 204 ? without(endToEndHeaders, 'content-length') : endToEndHeaders,
+    });
+    response.writeHead(status, [...headers]);
+    this.#state = 'answering';
+    const length = firstOf(headers, 'content-length');
+    if (length !== undefined) this.#length = Number(length);
+    if (length !== undefined || status === 204) return;
+    // Silence must not end what may have no end, and its head must not wait for its first event.
+    response.setTimeout(0);
+    process.nextTick(flush, response);
+    this.#isStream = isEventStream(headers);
+    if (this.#isStream) this.#streams.add(this);
+  }
+
+  /** 1xx. An upstream that says many of them to a client that does not read is no longer listened to. */
+  #inform(status: number, headers: HeaderList): void {
+    if (!this.#mayInform) return;
+    try {
+      this.#response.writeInformation(status, [...headers]);
+      this.#mayInform = this.#response.writableLength < unreadBytesMax;
+    } catch {
+      this.#mayInform = false; // what Node refuses to write; the answer is still to come
+    }
+  }
+}
