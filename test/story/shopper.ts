@@ -15,6 +15,8 @@ export type ShoppersOptions = {
   readonly readsPerSecond: number;
   /** The share of new reviews that have a word in them which the nightly batch hides. */
   readonly forbiddenShare?: number;
+  /** Of the reads that follow no write: lists of reviews; the others are summaries. */
+  readonly listShare?: number;
 };
 
 export type Trouble = {
@@ -104,7 +106,7 @@ export class Shopper {
       dueAt = Math.max(dueAt + paceMs, now());
       if (isStopped()) return;
       if (this.#random() < writeShare) await this.#write();
-      else if (this.#random() < 0.3) await this.#readOwn();
+      else if (this.#random() < (this.#options.listShare ?? 0.3)) await this.#readOwn();
       else await this.#ask('read', 'GET', `/api/review/summary.do?prdNo=${this.#product}`);
     }
   }
