@@ -22,6 +22,10 @@ const options = {
     max: 2 ** 31 - 1,
     help: 'Fixes what is written and what is killed when; by the clock when it is not given.',
   },
+  faults: {
+    type: 'list',
+    help: 'FAULT,…: only these strike the whole ("worker killed"); all of them by default.',
+  },
   json: { type: 'flag', help: 'One line of JSON on standard output; the rounds on standard error.' },
   help: { type: 'flag', help: 'This.' },
 } as const satisfies Declaration;
@@ -47,11 +51,20 @@ async function play(
   const chosen = values.only === undefined ? whole : drills[values.only];
   if (!chosen || words.length > 0)
     throw new OptionsError([`what is drilled is the whole, or --only ${Object.keys(drills).join('|')}`]);
+  const { faults: only } = values;
+  if (only.length > 0 && chosen !== whole) throw new OptionsError(['--faults: of the whole only']);
   const asked = values.rounds ?? chosen.usualRounds;
   const seed = values.seed ?? Date.now() % 1_000_000_000;
   const say = (line: string) => (values.json ? console.error(line) : console.log(line));
   say(`drill ${chosen.words}--rounds ${asked} --seed ${seed}`);
-  const { reasons, ...outcome } = await chosen.drill({ seed, rounds: asked, folder, say, ...meddle });
+  const { reasons, ...outcome } = await chosen.drill({
+    seed,
+    rounds: asked,
+    faults: only,
+    folder,
+    say,
+    ...meddle,
+  });
   const ok = isClean({ reasons, ...outcome });
   for (const reason of reasons) console.error(reason);
   if (!ok) console.error(`logs and binlogs are in ${join(folder, String(seed))}`);

@@ -27,6 +27,8 @@ export type Outcome = {
 export type DrillOptions = {
   readonly seed: number;
   readonly rounds: number;
+  /** Only these strike; none are named: all there are. */
+  readonly faults: readonly string[];
   /** Where runs live, and where the evidence of a failure is kept: in a folder named by the seed. */
   readonly folder: string;
   /** One line a round. */

@@ -1,5 +1,6 @@
 // The drill of the whole: clients of the shop, the nightly batch, and reviews that change their owner there and back and there
 // again while everything that takes part is killed, frozen or cut off. Nobody may notice more than that.
+import { OptionsError } from '../capability/options.ts';
 import { popularProducts } from '../scripts/sample.ts';
 import { type Shoppers, startShoppers } from '../test/story/shoppers.ts';
 import { chance } from '../test/sync/seed.ts';
@@ -87,9 +88,19 @@ async function playAll(
   return diary;
 }
 
+/** @throws OptionsError */
+function kindsNamed(faults: readonly string[]): readonly StackFaultKind[] {
+  const unknown = faults.filter((name) => !stackFaultKinds.some((kind) => kind === name));
+  if (unknown.length > 0)
+    throw new OptionsError([
+      `--faults: there is no "${unknown[0]}"; there are ${stackFaultKinds.join(', ')}`,
+    ]);
+  return faults.length === 0 ? stackFaultKinds : stackFaultKinds.filter((kind) => faults.includes(kind));
+}
+
 export const wholeDrill: Drill = async (options) => {
-  const { seed, rounds, folder } = options;
-  const legs = route(chance(seed).fork('route'), stackFaultKinds, rounds);
+  const { seed, rounds, faults, folder } = options;
+  const legs = route(chance(seed).fork('route'), kindsNamed(faults), rounds);
   const total = emptyOutcome();
   await inHouse(folder, seed, 'relays', async (house) => {
     const diary = await playAll(house, legs, total, options);
