@@ -79,7 +79,7 @@ export default defineConfig({
       tables: [rows.review, rows.photo, rows.recommendation],
       references: [rows.member, rows.product],
       // A shop that earns money leaves the hour and the day that are usual.
-      gates: { readsMinutesMin: 0, observedMinutesMin: 0 },
+      gates: { readsMinutesMin: 0, observedMinutesMin: 0, parityComparedMin: 0 },
       routes: [
         {
           method: 'GET',
@@ -88,6 +88,19 @@ export default defineConfig({
           safe: true,
           isError,
           translate: reads.list,
+          // Counts, codes and numbers of reviews are nobody's data; who wrote what is.
+          shadow: {
+            redact: ['$.rvwList[*].mbrId', '$.rvwList[*].mbrNm', '$.rvwList[*].rvwCtnt'],
+            show: [
+              '?prdNo',
+              '?sort',
+              '?page',
+              '$.resultCode',
+              '$.totCnt',
+              '$.avgStar',
+              '$.rvwList[*].rvwSeq',
+            ],
+          },
         },
         {
           method: 'GET',
@@ -96,6 +109,7 @@ export default defineConfig({
           safe: true,
           isError,
           translate: reads.summary,
+          shadow: { show: ['?prdNo', '$'] },
         },
         // A GET that counts the view: a write, whatever its method says.
         { method: 'GET', path: '/api/review/view.do', kind: 'write', isError, translate: writes.view },

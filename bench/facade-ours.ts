@@ -10,6 +10,7 @@ import { createFacade, type Owners } from '../facade/facade.ts';
 import { fileFlags } from '../facade/flags.ts';
 import { createMetrics, type Metrics } from '../facade/metrics.ts';
 import { type Limits, parseFacadeOptions } from '../facade/options.ts';
+import { createParity } from '../facade/parity.ts';
 import { createOwnerWrites } from '../facade/writes.ts';
 
 const fence = { owner: 'legacy', epoch: 1n, turn: null } as const;
@@ -88,6 +89,7 @@ const facade = await createFacade({
   owners: names.length > 0 ? ownersOf(names, limits, metrics) : undefined,
   identityKey: undefined,
   metrics,
+  parity: createParity(0),
   log,
 });
 console.log(JSON.stringify({ listening: await facade.start('127.0.0.1', 0) }));

@@ -3,6 +3,7 @@ import type { HttpReadTranslator, HttpWriteTranslator, LegacyManner } from '../a
 import type { IdentityDeclaration } from '../acl/identity.ts';
 import type { RowTranslator } from '../acl/translator.ts';
 import type { GateLimits } from './gate.ts';
+import type { UpstreamDeclaration } from './upstream.ts';
 
 export type Side = 'legacy' | 'service';
 
@@ -18,16 +19,34 @@ type RouteBase = {
   /** A legacy path: literal, with `:name` for one segment, or ending in `/*` for all below. */
   readonly path: string;
   readonly isError?: IsError;
+  /** Requests of one client's address in so many milliseconds, at each replica; what is beyond gets 429. Without one there is no limit. */
+  readonly rateLimit?: { readonly max: number; readonly perMs: number };
 };
 
 export type ReadRoute = RouteBase & {
   readonly kind: 'read';
   /** May be repeated or mirrored: it changes nothing, not even a view counter. */
   readonly safe: boolean;
+  /** Legacy's answers may be kept for other clients, as legacy allows it (Cache-Control, Expires). By default nothing is kept. */
+  readonly cache?: true;
   /** Other capabilities whose tables legacy reads there. Such a route stays on legacy. */
   readonly alsoReads?: readonly string[];
   /** Without one the route stays on legacy. */
   readonly translate?: HttpReadTranslator;
+  /** How its answers are compared when it is mirrored. */
+  readonly shadow?: ShadowRules;
+};
+
+/** Places are patterns, `$.list[*].viewCnt` (`.*` for any key), and mean all that is below, too. */
+export type ShadowRules = {
+  /** May differ. */
+  readonly ignore?: readonly string[];
+  /** Headers that must agree, beside content-type, cache-control and location. */
+  readonly headers?: readonly string[];
+  /** Personal data, keys below it as well: only its kind is ever said. */
+  readonly redact?: readonly string[];
+  /** Nobody's data: shown as it is in examples, where others show only their looks. `?name` shows a parameter of the query. */
+  readonly show?: readonly string[];
 };
 
 export type WriteRoute = RouteBase & {
@@ -81,8 +100,10 @@ export type Capability = {
 };
 
 export type BanyanConfig = {
-  /** Origins by name; `legacy` is the monolith. Options may point each elsewhere. */
-  readonly upstreams: Readonly<Record<string, string>> & { readonly legacy: string };
+  /** By name, where each is; `legacy` is the monolith. Options may point each elsewhere. */
+  readonly upstreams: Readonly<Record<string, UpstreamDeclaration>> & {
+    readonly legacy: UpstreamDeclaration;
+  };
   readonly legacy: {
     /** The monolith's schema on the legacy server. */
     readonly database: string;
@@ -93,6 +114,16 @@ export type BanyanConfig = {
   };
   readonly capabilities: readonly Capability[];
 };
+
+/** A read that may be mirrored to the other side: both must be able to answer it, and neither may change anything. */
+export const isMirrored = (route: Route): route is ReadRoute =>
+  route.kind === 'read' &&
+  route.safe &&
+  route.translate !== undefined &&
+  (route.alsoReads === undefined || route.alsoReads.length === 0);
+
+/** The flag that says which percentage of a capability's reads are mirrored. */
+export const shadowFlag = (capability: string) => `${capability}.shadow`;
 
 /** The flag that says which percentage of a capability's reads the service answers. */
 export const readFlag = (capability: string) => `${capability}.read`;

@@ -2,7 +2,7 @@
 // (docs.getunleash.io, "client feature toggles"), so that moving to an Unleash changes no meaning.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { readFlag } from './capability.ts';
+import { readFlag, shadowFlag } from './capability.ts';
 
 export type FlagStrategy = {
   readonly name: string;
@@ -107,9 +107,15 @@ export function writeFlagFile(path: string, file: FlagFile): void {
 }
 
 /** Sets the percentage of a capability's reads that the service answers; other flags stay as they are. */
-export function setReadPercent(path: string, capability: string, percent: number): void {
+export const setReadPercent = (path: string, capability: string, percent: number): void =>
+  setPercent(path, readFlag(capability), percent);
+
+/** Sets the percentage of a capability's reads that are mirrored; other flags stay as they are. */
+export const setShadowPercent = (path: string, capability: string, percent: number): void =>
+  setPercent(path, shadowFlag(capability), percent);
+
+function setPercent(path: string, name: string, percent: number): void {
   const file = readFlagFile(path);
-  const name = readFlag(capability);
   const flag = rolloutFlag(name, percent);
   const features = file.features.some((each) => each.name === name)
     ? file.features.map((each) => (each.name === name ? flag : each))

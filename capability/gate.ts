@@ -15,6 +15,12 @@ export type GateLimits = {
   readonly unprovenMax: number;
   /** The fence must have seen who writes for so long. */
   readonly observedMinutesMin: number;
+  /** Of the mirrored reads of each route, the share that both sides must answer alike. */
+  readonly parityMin: number;
+  /** So many mirrored reads at least, of all routes together. */
+  readonly parityComparedMin: number;
+  /** Those of the last so many minutes. */
+  readonly parityMinutes: number;
 };
 
 export const usualLimits: GateLimits = {
@@ -25,6 +31,9 @@ export const usualLimits: GateLimits = {
   lagMsMax: 3_000,
   unprovenMax: 1_000,
   observedMinutesMin: 24 * 60,
+  parityMin: 0.999,
+  parityComparedMin: 1_000,
+  parityMinutes: 60,
 };
 
 export type StreamFact = {
@@ -35,6 +44,19 @@ export type StreamFact = {
   readonly lagMs: number | null;
   /** Why it stands still, if it does, and the command that lets it go on. */
   readonly stop: { readonly why: string; readonly goesOnBy: string } | null;
+};
+
+export type ParityFact = {
+  /** Routes that can be mirrored at all. */
+  readonly mirrored: number;
+  /** Those that were; `different`: by more than noise. */
+  readonly routes: readonly {
+    readonly route: string;
+    readonly compared: number;
+    readonly different: number;
+  }[];
+  /** Since the newest comparison. */
+  readonly ageMs: number | null;
 };
 
 export type Facts = {
@@ -53,6 +75,8 @@ export type Facts = {
   readonly mismatched: number;
   /** As every facade serves it; null where none could be asked. `service`, `legacy`: unpinned reads of the last minute. */
   readonly reads: { readonly percent: number; readonly service: number; readonly legacy: number } | null;
+  /** Of the reads that were mirrored at the present epoch, over all facades; null where none could be asked. */
+  readonly parity: ParityFact | null;
   readonly replicas: readonly { readonly name: string; readonly heartbeat: 'alive' | 'silent' | 'over' }[];
   readonly fenceModes: readonly {
     readonly side: Side;

@@ -46,6 +46,23 @@ const faults: Readonly<Record<string, readonly Partial<Facts>[]>> = {
     { reads: { percent: 100, service: 98, legacy: 2 } },
     { phaseAgeMs: 3_599_999 },
   ],
+  parity: [
+    { parity: null },
+    { parity: { mirrored: 1, routes: [], ageMs: null } },
+    { parity: { mirrored: 1, routes: [{ route: 'GET /list', compared: 999, different: 0 }], ageMs: 1 } },
+    { parity: { mirrored: 1, routes: [{ route: 'GET /list', compared: 1_000, different: 2 }], ageMs: 1 } },
+    // Not hidden behind a route that is asked more often.
+    {
+      parity: {
+        mirrored: 2,
+        routes: [
+          { route: 'GET /list', compared: 100_000, different: 0 },
+          { route: 'GET /summary', compared: 10, different: 1 },
+        ],
+        ageMs: 1,
+      },
+    },
+  ],
   enforced: [{ fenceModes: [] }, { fenceModes: [{ side: 'service', table: 'review', mode: 'observe' }] }],
   writers: [
     { writers: [{ side: 'legacy', observedMs: 7 * day, undeclared: ['shop_batch@%'] }] },
@@ -66,6 +83,13 @@ test('every gate of the cutover has its faults', () => {
 
 test.each(Object.entries(faults))('%s fails on its own fault, and on no other', (gate, some) => {
   for (const fault of some) expect(failing('cutover', { ...sound, ...fault })).toEqual([gate]);
+});
+
+test('where nothing can be mirrored parity asks for nothing; on the way back it asks for what was mirrored back', () => {
+  const parity = { mirrored: 0, routes: [], ageMs: null };
+  expect(failing('cutover', { ...sound, parity })).toEqual([]);
+  expect(failing('rollback', { ...owned, parity: { ...parity, mirrored: 1 } })).toEqual(['parity']);
+  expect(failing('rollback', { ...owned, parity: { ...parity, mirrored: 1 } }, ['parity'])).toEqual([]);
 });
 
 test('a facade that counts as stopped does not stand in the way', () => {

@@ -155,6 +155,42 @@ const reads: Gate = {
   },
 };
 
+const percent = (share: number) => `${Math.floor(share * 100_000) / 1_000} %`;
+
+const parity: Gate = {
+  name: 'parity',
+  mayBeOverridden: true,
+  judge({ parity: seen }, { parityMin, parityComparedMin, parityMinutes }, _to, capability) {
+    const diff = `banyan diff ${capability}`;
+    if (seen === null)
+      return {
+        passes: false,
+        evidence: 'no facade could be asked',
+        remedy: 'start a facade, or see banyan status',
+      };
+    if (seen.mirrored === 0) return { passes: true, evidence: 'no read of it can be mirrored', remedy: diff };
+    const compared = seen.routes.reduce((sum, route) => sum + route.compared, 0);
+    const shareOf = (route: (typeof seen.routes)[number]) => 1 - route.different / route.compared;
+    const worst = seen.routes
+      .filter((route) => route.compared > 0)
+      .reduce<(typeof seen.routes)[number] | undefined>(
+        (known, route) => (known && shareOf(known) <= shareOf(route) ? known : route),
+        undefined,
+      );
+    const isEnough = compared >= parityComparedMin;
+    return {
+      passes: isEnough && (worst === undefined || shareOf(worst) >= parityMin),
+      evidence:
+        `${compared} reads were mirrored in the last ${parityMinutes} min (at least ${parityComparedMin})` +
+        (worst === undefined
+          ? ''
+          : `, answered alike ${percent(shareOf(worst))} at least (${percent(parityMin)}; ${worst.route})`),
+      remedy: isEnough ? diff : `banyan shift ${capability} --shadow 100, then wait; ${diff}`,
+      ...(seen.ageMs === null ? {} : { ageMs: seen.ageMs }),
+    };
+  },
+};
+
 const replicas: Gate = {
   name: 'facades',
   mayBeOverridden: false,
@@ -288,6 +324,7 @@ const gatesOf = {
     quarantine,
     streams,
     reads,
+    parity,
     enforced,
     writers,
     tripwires,
@@ -297,7 +334,18 @@ const gatesOf = {
     counters,
     replicas,
   ],
-  rollback: [notRetired, fencesAgree, proven, quarantine, streams, enforced, tripwires, counters, replicas],
+  rollback: [
+    notRetired,
+    fencesAgree,
+    proven,
+    quarantine,
+    streams,
+    parity,
+    enforced,
+    tripwires,
+    counters,
+    replicas,
+  ],
   retire: [
     phaseIs('owned', (capability) => `banyan cutover ${capability}`),
     verified,

@@ -111,6 +111,31 @@ test('what writes need is looked at too', async () => {
   ]);
 });
 
+test('what a route says of its comparison is looked at', async () => {
+  const config = await loadConfig(sample);
+  const [reviews] = config.capabilities;
+  const read = { method: 'GET', path: '/list', kind: 'read', safe: true };
+  const routes = [
+    {
+      ...read,
+      shadow: { ignore: ['$.a[*].b', "$['x y'].*", 'a', '$..b'], show: ['?page', '?'], headers: ['a b'] },
+    },
+    { ...read, path: '/two', shadow: { hide: ['$'], redact: '$.name' } },
+    { method: 'POST', path: '/three', kind: 'write', shadow: {} },
+  ];
+  const gates = { parityMinutes: 0 };
+  expect(configFaults({ ...config, capabilities: [{ ...reviews, gates, routes }] })).toEqual([
+    'reviews: gates.parityMinutes is not 1 to 1440',
+    'reviews: route 1 (GET /list): shadow.ignore has "a", which is no place like $.list[*].name',
+    'reviews: route 1 (GET /list): shadow.ignore has "$..b", which is no place like $.list[*].name',
+    'reviews: route 1 (GET /list): shadow.show has "?", which is no place like $.list[*].name',
+    'reviews: route 1 (GET /list): shadow.headers has "a b", which is no name of a header',
+    'reviews: route 2 (GET /two): shadow.hide is not one of ignore, headers, redact, show',
+    'reviews: route 2 (GET /two): shadow.redact is not a list',
+    'reviews: route 3 (POST /three): shadow says how the answers of a read are compared',
+  ]);
+});
+
 describe('a file that cannot be used', () => {
   test.each([
     ['is not there', undefined, /no such file/],

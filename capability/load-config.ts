@@ -4,6 +4,9 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type RowTranslator, translatorFaults } from '../acl/translator.ts';
 import { type BanyanConfig, type Capability, methods, type Route } from './capability.ts';
+import { parseJsonPath } from './json-path.ts';
+import { parityMinutesMax } from './parity.ts';
+import { upstreamFaults } from './upstream.ts';
 
 /** A configuration that cannot be used: every fault, one a line. */
 export class ConfigError extends Error {
@@ -19,16 +22,8 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 const isFunction = (value: unknown) => typeof value === 'function';
+const isAboveZero = (value: unknown) => Number.isSafeInteger(value) && Number(value) > 0;
 const asList = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
-
-const originFault = (value: unknown): string | undefined => {
-  if (!isText(value) || !URL.canParse(value)) return 'is not a URL';
-  const { protocol, pathname, search, username } = new URL(value);
-  if (protocol !== 'http:' && protocol !== 'https:') return 'is neither http: nor https:';
-  return pathname !== '/' || search !== '' || username !== ''
-    ? 'has more than scheme, host and port'
-    : undefined;
-};
 
 const pathPattern = /^(\/(:?[A-Za-z0-9._~!$&'()+,;=@-]+))*(\/\*)?\/?$/;
 
@@ -52,12 +47,43 @@ function routeFaults(route: Record<string, unknown>): string[] {
     faults.push('a route that also reads another capability stays on legacy: drop translate or alsoReads');
   if (route.remedy !== undefined && (!isText(route.remedy) || asList(route.alsoWrites).length === 0))
     faults.push('remedy is a text, and says what becomes of what alsoWrites names');
-  const { translate } = route;
+  if (route.cache !== undefined && !(route.cache === true && route.kind === 'read' && route.safe === true))
+    faults.push('cache is true, and for safe reads');
+  const { translate, rateLimit } = route;
+  if (
+    rateLimit !== undefined &&
+    !(isObject(rateLimit) && isAboveZero(rateLimit.max) && isAboveZero(rateLimit.perMs))
+  )
+    faults.push('rateLimit is { max, perMs }, both whole numbers above 0');
   if (
     translate !== undefined &&
     !(isObject(translate) && isFunction(translate.request) && isFunction(translate.response))
   )
     faults.push('translate is no translator: it needs request and response');
+  faults.push(...shadowFaults(route));
+  return faults;
+}
+
+/** How the answers of a read are compared. */
+function shadowFaults({ kind, shadow }: Record<string, unknown>): string[] {
+  if (shadow === undefined) return [];
+  if (kind !== 'read' || !isObject(shadow)) return ['shadow says how the answers of a read are compared'];
+  const faults: string[] = [];
+  for (const [name, list] of Object.entries(shadow)) {
+    const isHeaders = name === 'headers';
+    if (!isHeaders && !['ignore', 'redact', 'show'].includes(name))
+      faults.push(`shadow.${name} is not one of ignore, headers, redact, show`);
+    else if (!Array.isArray(list)) faults.push(`shadow.${name} is not a list`);
+    for (const each of asList(list)) {
+      const isFine = isHeaders
+        ? isText(each) && /^[\w-]+$/.test(each)
+        : isText(each) && (parseJsonPath(each) !== undefined || (name === 'show' && /^\?./.test(each)));
+      if (!isFine)
+        faults.push(
+          `shadow.${name} has ${JSON.stringify(each)}, which is ${isHeaders ? 'no name of a header' : 'no place like $.list[*].name'}`,
+        );
+    }
+  }
   return faults;
 }
 
@@ -123,6 +149,12 @@ function capabilityFaults(capability: Record<string, unknown>, upstreams: Record
     faults.push('service.isRefusal is not a function');
   const writers = writersFault(capability.writers);
   if (writers) faults.push(writers);
+  const parityMinutes = isObject(capability.gates) ? capability.gates.parityMinutes : undefined;
+  if (
+    parityMinutes !== undefined &&
+    !(Number(parityMinutes) >= 1 && Number(parityMinutes) <= parityMinutesMax)
+  )
+    faults.push(`gates.parityMinutes is not 1 to ${parityMinutesMax}`);
   const routes = asList(capability.routes);
   if (routes.length === 0) faults.push('it has no routes');
   for (const [index, route] of routes.entries())
@@ -156,10 +188,8 @@ export function configFaults(config: unknown): string[] {
   const faults: string[] = [];
   const upstreams = isObject(config.upstreams) ? config.upstreams : {};
   if (!('legacy' in upstreams)) faults.push('upstreams.legacy, the monolith, is missing');
-  for (const [name, origin] of Object.entries(upstreams)) {
-    const fault = originFault(origin);
-    if (fault) faults.push(`upstreams.${name} ${fault}`);
-  }
+  for (const [name, upstream] of Object.entries(upstreams))
+    for (const fault of upstreamFaults(upstream)) faults.push(`upstreams.${name}${fault}`);
   const legacy = isObject(config.legacy) ? config.legacy : {};
   if (!isText(legacy.database)) faults.push('legacy.database names no schema');
   if (!isObject(legacy.manner) || !isText(legacy.manner.contentType))

@@ -47,6 +47,16 @@ export type Standing = {
 
 export type Interlock = { readonly open: true } | { readonly open: false; readonly why: string };
 
+const mirroredIn: readonly Phase[] = ['shadow', 'canary', 'reads', 'owned'];
+
+/** Whether the shadow flag counts: from when both sides should have the data, until legacy follows no more. */
+export function shadowInterlock(standing: Standing | undefined): Interlock {
+  if (!standing) return { open: false, why: 'the control store has not been read yet' };
+  return mirroredIn.includes(standing.phase)
+    ? { open: true }
+    : { open: false, why: `the phase is ${standing.phase}` };
+}
+
 /** Flags propose, evidence disposes: whether the read flag counts at all. */
 export function readInterlock(standing: Standing | undefined): Interlock {
   if (!standing) return { open: false, why: 'the control store has not been read yet' };

@@ -20,6 +20,11 @@ export const sound: Facts = {
   skipped: 0,
   mismatched: 0,
   reads: { percent: 100, service: 1_000, legacy: 2 },
+  parity: {
+    mirrored: 1,
+    routes: [{ route: 'GET /api/review/list.do', compared: 5_000, different: 0 }],
+    ageMs: 500,
+  },
   replicas: [{ name: 'f1', heartbeat: 'alive' }],
   fenceModes: [
     { side: 'legacy', table: 'TB_RVW_MST', mode: 'enforce' },

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import fastify, { type FastifyError } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { type ParityReport, parityMinutesMax } from '../capability/parity.ts';
 import type { ReplicaReport } from '../capability/replicas.ts';
 import { StartError } from './errors.ts';
 import { listen } from './listen.ts';
@@ -17,6 +18,8 @@ export type AdminDeps = {
   readonly refresh: () => void;
   readonly readiness: () => { readonly ready: boolean; readonly checks: Readonly<Record<string, string>> };
   readonly status: () => unknown;
+  /** @param minutes the window */
+  readonly parity: (minutes: number) => ParityReport;
   /**
    * Looks at holds and fences, then says how this replica stands to a capability's writes.
    * @param waitMs how long it may wait for what is in flight
@@ -28,13 +31,14 @@ export type AdminDeps = {
 const waitMsMax = 1_000;
 const waitMsUsual = 100;
 
-/** Of `?waitMs=`. @returns undefined for what is no number of milliseconds up to a second */
-function waitMsOf(query: unknown): number | undefined {
-  const given: unknown =
-    typeof query === 'object' && query !== null ? Reflect.get(query, 'waitMs') : undefined;
-  if (given === undefined) return waitMsUsual;
-  const ms = typeof given === 'string' && /^\d{1,4}$/.test(given) ? Number(given) : undefined;
-  return ms !== undefined && ms <= waitMsMax ? ms : undefined;
+const minutesUsual = 60;
+
+/** A number of the query's, `usual` when it is not there. @returns undefined for what is no whole number up to `max` */
+function numberIn(query: unknown, name: string, usual: number, max: number): number | undefined {
+  const given: unknown = typeof query === 'object' && query !== null ? Reflect.get(query, name) : undefined;
+  if (given === undefined) return usual;
+  const number = typeof given === 'string' && /^\d{1,4}$/.test(given) ? Number(given) : undefined;
+  return number !== undefined && number <= max ? number : undefined;
 }
 
 export type Admin = {
@@ -46,7 +50,16 @@ export type Admin = {
 const digest = (text: string) => createHash('sha256').update(text).digest();
 
 /** @throws StartError when the token is too short to be one */
-export function createAdmin({ token, registry, log, refresh, readiness, status, look }: AdminDeps): Admin {
+export function createAdmin({
+  token,
+  registry,
+  log,
+  refresh,
+  readiness,
+  status,
+  parity,
+  look,
+}: AdminDeps): Admin {
   if (token.length < tokenLengthMin)
     throw new StartError(
       `the admin token has ${token.length} characters, and ${tokenLengthMin} are the least`,
@@ -97,7 +110,7 @@ export function createAdmin({ token, registry, log, refresh, readiness, status, 
       .send(
         refusal(
           'not_found',
-          'There is /healthz, /readyz, /metrics, /api/status, and POST /api/writes/CAPABILITY/look.',
+          'There is /healthz, /readyz, /metrics, /api/status, /api/parity, and POST /api/writes/CAPABILITY/look.',
         ),
       ),
   );
@@ -111,10 +124,16 @@ export function createAdmin({ token, registry, log, refresh, readiness, status, 
     return reply.type(registry.contentType).send(await registry.metrics());
   });
   app.get('/api/status', () => status());
+  app.get('/api/parity', ({ query }, reply) => {
+    const minutes = numberIn(query, 'minutes', minutesUsual, parityMinutesMax);
+    return minutes === undefined || minutes === 0
+      ? reply.code(400).send(refusal('bad_request', `minutes is 1 to ${parityMinutesMax}.`))
+      : parity(minutes);
+  });
   app.post<{ Params: { capability: string } }>(
     '/api/writes/:capability/look',
     async ({ params, query }, reply) => {
-      const waitMs = waitMsOf(query);
+      const waitMs = numberIn(query, 'waitMs', waitMsUsual, waitMsMax);
       if (waitMs === undefined)
         return reply.code(400).send(refusal('bad_request', `waitMs is 0 to ${waitMsMax}.`));
       const report = await look(params.capability, waitMs);

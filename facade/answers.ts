@@ -7,8 +7,12 @@ import type { Metrics } from './metrics.ts';
 import type { Passage } from './passage.ts';
 
 export type Answers = {
-  /** An answer by the facade itself. @param pinCookie of a write that may have been executed */
-  refuse(reply: FastifyReply, code: FaultCode, pinCookie?: string): void;
+  /**
+   * An answer by the facade itself.
+   * @param pinCookie of a write that may have been executed
+   * @param retryAfterSeconds where the code alone does not say it
+   */
+  refuse(reply: FastifyReply, code: FaultCode, pinCookie?: string, retryAfterSeconds?: number): void;
   observe(passage: Passage, side: Side, status: number): void;
   /** The headers of an answer, with what the facade has to add. */
   complete(passage: Passage, headers: readonly string[], pinCookie?: string): readonly string[];
@@ -17,7 +21,7 @@ export type Answers = {
 /** @param isStopping then clients are told to come back on another connection */
 export function createAnswers(metrics: Metrics, isStopping: () => boolean): Answers {
   return {
-    refuse(reply, code, pinCookie) {
+    refuse(reply, code, pinCookie, retryAfterSeconds) {
       metrics.answeredItself(code);
       reply.hijack();
       const { raw } = reply;
@@ -32,7 +36,8 @@ export function createAnswers(metrics: Metrics, isStopping: () => boolean): Answ
         'cache-control',
         'no-store',
       ];
-      if (fault.retryAfterSeconds !== undefined) headers.push('retry-after', String(fault.retryAfterSeconds));
+      const after = retryAfterSeconds ?? fault.retryAfterSeconds;
+      if (after !== undefined) headers.push('retry-after', String(after));
       if (pinCookie !== undefined) headers.push('set-cookie', pinCookie);
       // What is left of a body is not waited for.
       if (!raw.req.complete || isStopping()) headers.push('connection', 'close');

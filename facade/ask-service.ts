@@ -1,15 +1,18 @@
-// One exchange with a service, bounded in time and bytes, and never repeated.
+// One exchange with a service, bounded in time and bytes, and repeated only where that does no harm.
 import type { EventEmitter } from 'node:events';
-import type { Pool } from 'undici';
 import type { ServiceRequest, ServiceResponse, ServiceWrite } from '../acl/http.ts';
-import { ask, jsonOrText } from './ask.ts';
+import { ask, ClientGone, jsonOrText, type Question } from './ask.ts';
 import { type FaultCode, faultOf } from './errors.ts';
 import type { Limits } from './options.ts';
+import { Lease, type Outcome, type TurnedAway, type Upstream } from './upstream.ts';
 
 /** Why the service's answer cannot be used; each is a value of a metric's label. */
 export type ServiceFaultReason =
-  /** No connection: nothing was executed. */
+  /** No connection, or nobody knows where it is: nothing was executed. */
   | 'unreachable'
+  /** It was not asked: its breaker is open, or it has too much to do. */
+  | 'breaker'
+  | 'busy'
   /** The connection ended before the answer. */
   | 'lost'
   | 'timeout'
@@ -17,6 +20,10 @@ export type ServiceFaultReason =
   | 'too_large'
   | 'not_json'
   | 'translation';
+
+/** The service did answer; it is the answer that is of no use. */
+export const isAnswered = (reason: ServiceFaultReason): boolean =>
+  reason === 'status' || reason === 'too_large' || reason === 'not_json' || reason === 'translation';
 
 export class ServiceFault extends Error {
   override name = 'ServiceFault';
@@ -27,29 +34,75 @@ export class ServiceFault extends Error {
   }
 }
 
-/** What a client is told when legacy may not be asked instead. */
-export const faultCodeOf = (reason: ServiceFaultReason): FaultCode =>
-  reason === 'timeout'
-    ? 'upstream_timeout'
-    : reason === 'unreachable'
-      ? 'upstream_unavailable'
-      : 'upstream_failed';
+const codes: Partial<Record<ServiceFaultReason, FaultCode>> = {
+  timeout: 'upstream_timeout',
+  unreachable: 'upstream_unavailable',
+  breaker: 'breaker_open',
+  busy: 'upstream_busy',
+};
 
-/**
- * @param headers beside accept and content-type
- * @param client whose leaving ends it; a write has none, for it may be executed already
- * @returns the answer whatever its status; a body that is no JSON as text when the status is 500 or more
- * @throws ServiceFault
- */
-export async function askService(
-  pool: Pool,
-  request: ServiceWrite | (ServiceRequest & { readonly method: 'GET' }),
-  headers: Readonly<Record<string, string>>,
-  limits: Pick<Limits, 'serviceMsMax' | 'serviceBytesMax'>,
-  client?: EventEmitter,
-): Promise<ServiceResponse> {
+/** What a client is told when legacy may not be asked instead. */
+export const faultCodeOf = (reason: ServiceFaultReason): FaultCode => codes[reason] ?? 'upstream_failed';
+
+/** Nothing was executed, whatever was asked for. */
+export const isNeverSent = (reason: ServiceFaultReason): boolean =>
+  reason === 'unreachable' || reason === 'breaker' || reason === 'busy';
+
+/** What one makes of an answer, and what it says of the service. */
+export type Taken<T> = { readonly value: T; readonly outcome: Outcome };
+
+export type AskServiceDeps<T> = {
+  readonly upstream: Pick<Upstream, 'enter' | 'enterElsewhere'>;
+  /** Beside accept and content-type. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly limits: Pick<Limits, 'serviceMsMax' | 'serviceBytesMax'>;
+  /** Of the answer, whatever its status; its body is text when it is no JSON, and the status 500 or more. @throws ServiceFault */
+  readonly take: (response: ServiceResponse) => Taken<T>;
+  /** Whose leaving ends it; a write has none, for it may be executed already. */
+  readonly client?: EventEmitter;
+  /** It changes nothing: another instance may be asked after one was lost. */
+  readonly mayRepeat: boolean;
+};
+
+type Asked = ServiceWrite | (ServiceRequest & { readonly method: 'GET' });
+
+const triesMax = 3;
+
+const awayFault = ({ why }: TurnedAway): ServiceFault =>
+  why === 'breaker'
+    ? new ServiceFault('breaker', 'the breaker of the service is open')
+    : why === 'busy'
+      ? new ServiceFault('busy', 'the service has too much to do')
+      : why === 'nowhere'
+        ? new ServiceFault('unreachable', 'no instance of the service is known')
+        : new ServiceFault('lost', 'the client went away');
+
+/** Why there is no answer, as the reason that counts. */
+function faultFrom(error: unknown, limits: AskServiceDeps<unknown>['limits']): ServiceFault {
+  if (error instanceof RangeError) return new ServiceFault('too_large', `of the service ${error.message}`);
+  const code = faultOf(error);
+  if (code === 'upstream_timeout')
+    return new ServiceFault('timeout', `the service did not answer within ${limits.serviceMsMax} ms`, error);
+  if (code === 'upstream_unavailable')
+    return new ServiceFault('unreachable', 'the service cannot be reached', error);
+  return new ServiceFault('lost', 'the connection to the service was lost before its answer', error);
+}
+
+/** What a fault says of the service; one of ours, or of the translator's, says nothing. */
+const outcomeOf = ({ reason, cause }: ServiceFault): Outcome =>
+  reason === 'status'
+    ? 'error'
+    : reason === 'not_json'
+      ? 'said-error'
+      : reason === 'too_large' || reason === 'translation' || cause instanceof ClientGone
+        ? 'unknown'
+        : reason === 'timeout'
+          ? 'late'
+          : 'lost';
+
+function questionOf(request: Asked, headers: AskServiceDeps<unknown>['headers']): Question {
   const json = 'body' in request && request.body !== undefined ? JSON.stringify(request.body) : undefined;
-  const question = {
+  return {
     method: request.method,
     path: request.path,
     headers: {
@@ -59,25 +112,56 @@ export async function askService(
     },
     ...(json !== undefined && { body: json }),
   };
+}
+
+async function askAt<T>(
+  lease: Lease,
+  question: Question,
+  msMax: number,
+  deps: AskServiceDeps<T>,
+): Promise<T> {
+  const { limits, client, take } = deps;
   try {
     const { status, text } = await ask(
-      pool,
+      lease.pool,
       question,
-      { msMax: limits.serviceMsMax, bytesMax: limits.serviceBytesMax },
+      { msMax, bytesMax: limits.serviceBytesMax },
       client,
     );
-    const parsed = jsonOrText(text);
-    if (typeof parsed === 'string' && status < 500)
+    const body = jsonOrText(text);
+    if (typeof body === 'string' && status < 500)
       throw new ServiceFault('not_json', 'the service sent something that is no JSON object');
-    return { status, body: parsed };
+    const { value, outcome } = take({ status, body });
+    lease.end(outcome);
+    return value;
   } catch (error) {
-    if (error instanceof ServiceFault) throw error;
-    if (error instanceof RangeError) throw new ServiceFault('too_large', `of the service ${error.message}`);
-    const code = faultOf(error);
-    if (code === 'upstream_timeout')
-      throw new ServiceFault('timeout', `the service did not answer within ${limits.serviceMsMax} ms`, error);
-    if (code === 'upstream_unavailable')
-      throw new ServiceFault('unreachable', 'the service cannot be reached', error);
-    throw new ServiceFault('lost', 'the connection to the service was lost before its answer', error);
+    const fault = error instanceof ServiceFault ? error : faultFrom(error, limits);
+    lease.end(outcomeOf(fault));
+    throw fault;
+  }
+}
+
+/**
+ * Asks one instance; another one only when nothing was sent, or when it may be repeated.
+ * @returns what was made of the answer
+ * @throws ServiceFault
+ */
+export async function askService<T>(request: Asked, deps: AskServiceDeps<T>): Promise<T> {
+  const { upstream, limits, client, mayRepeat } = deps;
+  const question = questionOf(request, deps.headers);
+  const entry = await upstream.enter(client);
+  if (!(entry instanceof Lease)) throw awayFault(entry);
+  const until = performance.now() + limits.serviceMsMax;
+  let lease = entry;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await askAt(lease, question, Math.max(until - performance.now(), 1), deps);
+    } catch (fault) {
+      if (!(fault instanceof ServiceFault) || fault.cause instanceof ClientGone) throw fault;
+      const isHarmless = fault.reason === 'unreachable' || (mayRepeat && fault.reason === 'lost');
+      const other = isHarmless && tries < triesMax ? upstream.enterElsewhere(lease) : undefined;
+      if (!other) throw fault;
+      lease = other;
+    }
   }
 }

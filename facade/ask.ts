@@ -11,7 +11,17 @@ export type Question = {
   readonly body?: string;
 };
 
-export type Told = { readonly status: number; readonly text: string };
+export type Told = {
+  readonly status: number;
+  /** As undici has them: headerList makes a list of them for who wants it. */
+  readonly rawHeaders: Dispatcher.DispatchController['rawHeaders'];
+  readonly text: string;
+};
+
+/** Nobody waits for the answer any more. */
+export class ClientGone extends Error {
+  override name = 'ClientGone';
+}
 
 /** Written straight for the dispatcher: a Readable and an AbortSignal for each answer cost as much as the exchange itself. */
 class Asking implements Dispatcher.DispatchHandler {
@@ -21,6 +31,7 @@ class Asking implements Dispatcher.DispatchHandler {
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
   #status = 0;
+  #rawHeaders: Told['rawHeaders'];
   #controller: Dispatcher.DispatchController | undefined;
   #given: Error | undefined;
 
@@ -41,8 +52,9 @@ class Asking implements Dispatcher.DispatchHandler {
     if (this.#given) controller.abort(this.#given);
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
     this.#status = status;
+    this.#rawHeaders = controller.rawHeaders;
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -54,7 +66,8 @@ class Asking implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     const [first] = this.#chunks;
     const body = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks, this.#bytes);
-    this.#settle.resolve({ status: this.#status, text: body.toString('utf8') });
+    const rawHeaders = this.#rawHeaders;
+    this.#settle.resolve({ status: this.#status, rawHeaders, text: body.toString('utf8') });
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
@@ -64,7 +77,7 @@ class Asking implements Dispatcher.DispatchHandler {
 
 /**
  * @param client whose leaving ends it: nobody waits for the answer any more
- * @throws RangeError when there is more; UpstreamError `upstream_timeout`; what undici throws otherwise
+ * @throws RangeError when there is more; ClientGone; UpstreamError `upstream_timeout`; what undici throws otherwise
  */
 export async function ask(
   pool: Pool,
@@ -77,7 +90,7 @@ export async function ask(
     () => asking.giveUp(new UpstreamError('upstream_timeout', `no answer within ${msMax} ms`)),
     msMax,
   );
-  const gone = () => asking.giveUp(new Error('the client went away'));
+  const gone = () => asking.giveUp(new ClientGone('the client went away'));
   client?.once('close', gone);
   try {
     pool.dispatch(question, asking);

@@ -1,7 +1,7 @@
 // Legacy's word on what a service must not know, before it is asked to write.
-import type { Pool } from 'undici';
 import type { ServiceResponse } from '../acl/http.ts';
-import { ask, jsonOrText } from './ask.ts';
+import { jsonOrText } from './ask.ts';
+import type { Ask } from './ask-aside.ts';
 import { faultOf, UpstreamError } from './errors.ts';
 import { traceOf } from './headers.ts';
 import { withoutOwnCookies } from './identity.ts';
@@ -12,7 +12,7 @@ export type Consult = (client: Client, method: 'GET' | 'HEAD', path: string) => 
 
 const consultMsMax = 2_000;
 
-export function createConsult(legacy: Pool, bytesMax: number): Consult {
+export function createConsult(askLegacy: Ask, bytesMax: number): Consult {
   return async ({ request, origin }, method, path) => {
     const cookie = withoutOwnCookies(request.headers.cookie ?? '');
     const { forwardedFor, proto, host } = origin;
@@ -25,11 +25,7 @@ export function createConsult(legacy: Pool, bytesMax: number): Consult {
         ...(cookie !== '' && { cookie }),
         ...traceOf(request.headers),
       };
-      const { status, text } = await ask(
-        legacy,
-        { method, path, headers },
-        { msMax: consultMsMax, bytesMax },
-      );
+      const { status, text } = await askLegacy({ method, path, headers }, { msMax: consultMsMax, bytesMax });
       return { status, body: jsonOrText(text) };
     } catch (error) {
       throw new UpstreamError(faultOf(error), 'legacy could not be consulted about a write', error);

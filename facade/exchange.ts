@@ -4,7 +4,7 @@ import type { ServerResponse } from 'node:http';
 import type { Dispatcher } from 'undici';
 import type { Deadlines } from './deadlines.ts';
 import { UpstreamError } from './errors.ts';
-import { endToEnd, firstOf, type HeaderList, without } from './headers.ts';
+import { endToEnd, firstOf, type HeaderList, headerList, without } from './headers.ts';
 
 export type Answered = {
   readonly status: number;
@@ -15,6 +15,8 @@ export type Answered = {
 export type ForwardEvents = {
   /** Before the head goes out. @returns the headers to send */
   onAnswer(answer: Answered): HeaderList;
+  /** A part of the body, before it goes out. */
+  onData?(chunk: Buffer): void;
   /** Nothing but 1xx has been sent, and the client is still there. */
   onFailure(error: unknown): void;
   /**
@@ -25,14 +27,6 @@ export type ForwardEvents = {
 };
 
 type Controller = Dispatcher.DispatchController;
-
-/** The bytes as they came, whatever their character set: latin1 has a character for each. */
-function listOf(raw: Controller['rawHeaders']): string[] {
-  const list: string[] = [];
-  if (Array.isArray(raw))
-    for (const part of raw) list.push(typeof part === 'string' ? part : part.toString('latin1'));
-  return list;
-}
 
 const isEventStream = (headers: HeaderList) =>
   firstOf(headers, 'content-type')?.toLowerCase().startsWith('text/event-stream') === true;
@@ -115,13 +109,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Controller, status: number): void {
-    const headers = endToEnd(listOf(controller.rawHeaders));
+    const headers = endToEnd(headerList(controller.rawHeaders));
     // Whatever is thrown is an error of this exchange to undici.
     if (status < 200) this.#inform(status, headers);
     else this.#sendHead(status, headers);
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
+    this.#events.onData?.(chunk);
     if (chunk.length === this.#length && chunk.length <= smallBytesMax) {
       this.#whole = chunk;
       return;

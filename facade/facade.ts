@@ -6,38 +6,46 @@ import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { BanyanConfig } from '../capability/capability.ts';
+import { askAside } from './ask-aside.ts';
 import { answerClientError } from './client-error.ts';
 import { createConsult } from './consult.ts';
 import type { ControlView } from './control-view.ts';
 import type { Flags } from './flags.ts';
-import { createForwarder, createPool } from './forwarder.ts';
+import { createForwarder } from './forwarder.ts';
 import { requestHeaders } from './headers.ts';
 import { createIdentities, type SigningKey } from './identity-bridge.ts';
 import { listen } from './listen.ts';
 import type { Metrics } from './metrics.ts';
 import type { Limits } from './options.ts';
 import { OwnWrites } from './own-writes.ts';
-import { type Circumstances, chooseAgain, decide, judge, originFor } from './passage.ts';
+import type { Parity } from './parity.ts';
+import { type Circumstances, chooseAgain, decide, isTrusted, judge, originFor } from './passage.ts';
 import { createPins, noPins } from './pins.ts';
+import { createRateLimits, type RateLimits } from './rate-limits.ts';
 import { createRouteTable } from './route-table.ts';
 import { createServe, type Serve } from './serve.ts';
+import { createShadow } from './shadow.ts';
 import type { SideView } from './side-view.ts';
 import { createTunnels, type Tunnels } from './tunnel.ts';
+import type { Upstream, UpstreamStatus } from './upstream.ts';
+import { createUpstreams } from './upstreams.ts';
 import { legacyWrites, type OwnerWrites } from './writes.ts';
 
 export type FacadeDeps = {
   readonly config: BanyanConfig;
-  /** Origins by name, the options' word included. */
+  /** By name, where each is, the options' word included. */
   readonly upstreams: BanyanConfig['upstreams'];
   readonly limits: Limits;
   readonly trustedProxies: BlockList;
-  readonly flags: Pick<Flags, 'isOn'>;
+  readonly flags: Pick<Flags, 'isOn' | 'proposedPercent'>;
   readonly control: Pick<ControlView, 'standing'>;
   /** Who owns, and what is done with writes; undefined without a control store: then nothing changes hands. */
   readonly owners: Owners | undefined;
   /** Without one, services are told of no user. */
   readonly identityKey: SigningKey | undefined;
   readonly metrics: Metrics;
+  /** What mirrored reads have shown. */
+  readonly parity: Parity;
   readonly log: Logger;
 };
 
@@ -55,16 +63,18 @@ export type Facade = {
   stopNow(): void;
   isListening(): boolean;
   openWebsockets(): number;
+  upstreams(): UpstreamStatus[];
 };
 
 const isWebsocket = ({ method, headers }: IncomingMessage) =>
   method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
 
 /** A server of which Fastify keeps the connections and the lifecycle; what a path means is not its affair. */
-function createApp(limits: Limits): FastifyInstance {
+function createApp(limits: Limits, trustedProxies: BlockList): FastifyInstance {
   return fastify({
     logger: false,
-    trustProxy: false,
+    // Asked by limits of rates only.
+    trustProxy: (address) => isTrusted(address, trustedProxies),
     exposeHeadRoutes: false,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
@@ -98,8 +108,10 @@ function mount(
   circumstances: Circumstances,
   { serve, refuse }: Serve,
   tunnels: Tunnels,
+  legacy: Upstream,
+  rateLimits: RateLimits | undefined,
 ): void {
-  const { upstreams, limits, trustedProxies, log } = deps;
+  const { limits, trustedProxies, log } = deps;
   const methods = METHODS.filter((method) => method !== 'CONNECT');
   // Bodies of every method are streams to the facade, never parsed.
   for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
@@ -115,7 +127,20 @@ function mount(
         originFor(request.raw, trustedProxies),
         circumstances,
       );
-      return serve(request, reply, passage);
+      const route = rateLimits && passage.match?.route;
+      const limiter = route && rateLimits.limiterOf(route);
+      if (!limiter) return serve(request, reply, passage);
+      limiter(request).then(
+        (allowance) => {
+          if (allowance.isExceeded)
+            refuse(reply, 'too_many_requests', undefined, Math.ceil(allowance.afterMs / 1000));
+          else serve(request, reply, passage);
+        },
+        (error) => {
+          log.error({ err: error }, 'the facade failed');
+          refuse(reply, 'upstream_failed');
+        },
+      );
     },
   });
   app.setErrorHandler((error, _request, reply) => {
@@ -128,7 +153,9 @@ function mount(
     if ('refused' in judged) return tunnels.refuse(request, socket, judged.refused);
     const path = judged.target.path + judged.target.query;
     const headers = requestHeaders(request.rawHeaders, originFor(request, trustedProxies));
-    tunnels.open(request, socket, head, { upstream: upstreams.legacy, path, headers });
+    const instance = legacy.instanceAside();
+    if (!instance) return tunnels.refuse(request, socket, 'upstream_unavailable');
+    tunnels.open(request, socket, head, { upstream: instance, path, headers });
   });
 }
 
@@ -141,29 +168,27 @@ const circumstancesOf = ({ config, control, owners, flags }: FacadeDeps): Circum
 });
 
 export async function createFacade(deps: FacadeDeps): Promise<Facade> {
-  const { config, upstreams, limits, control, owners, identityKey, metrics, log } = deps;
+  const { config, limits, control, owners, identityKey, metrics, log } = deps;
   let state: 'new' | 'listening' | 'stopping' = 'new';
-  const app = createApp(limits);
-  const forwarder = createForwarder([upstreams.legacy], limits);
+  const app = createApp(limits, deps.trustedProxies);
+  const forwarder = createForwarder(limits);
+  const upstreams = createUpstreams(deps.upstreams, limits, metrics, log);
+  const legacy = upstreams.upstream('legacy');
   const tunnels = createTunnels(limits, log);
-  const serviceNames = new Set(config.capabilities.map(({ service }) => service.upstream));
-  const servicePools = new Map(
-    [...serviceNames].map((name) => [name, createPool(upstreams[name] ?? '', limits)]),
-  );
-  // Beside the clients' own: what the facade asks must not wait behind them.
-  const legacyPool = createPool(upstreams.legacy, limits);
+  const askLegacy = askAside(legacy);
   const { identity } = config.legacy;
   const circumstances = circumstancesOf(deps);
+  const shadow = createShadow({
+    ...deps,
+    place: (upstream) => upstreams.upstream(upstream).instanceAside(),
+    standing: control.standing,
+    epoch: (capability) => owners?.view.owner(capability)?.epoch ?? 0n,
+  });
   const serving = createServe({
     config,
     forwarder,
-    legacy: upstreams.legacy,
-    consult: createConsult(legacyPool, limits.serviceBytesMax),
-    servicePool(upstream) {
-      const pool = servicePools.get(upstream);
-      if (!pool) throw new Error(`the configuration has no upstream "${upstream}"`);
-      return pool;
-    },
+    consult: createConsult(askLegacy, limits.serviceBytesMax),
+    upstream: upstreams.upstream,
     standing: control.standing,
     choose: (passage) => chooseAgain(passage, circumstances),
     writes: owners?.writes ?? legacyWrites,
@@ -175,9 +200,10 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
           standing: control.standing,
         })
       : noPins,
+    shadow,
     identities:
       identity && identityKey
-        ? createIdentities({ declaration: identity, legacy: legacyPool, key: identityKey, limits })
+        ? createIdentities({ declaration: identity, askLegacy, key: identityKey, limits })
         : undefined,
     limits,
     metrics,
@@ -185,7 +211,8 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
     isStopping: () => state === 'stopping',
   });
 
-  mount(app, deps, circumstances, serving, tunnels);
+  const rateLimits = await createRateLimits(app, config);
+  mount(app, deps, circumstances, serving, tunnels, legacy, rateLimits);
 
   function endOpenEnded(): void {
     forwarder.endStreams();
@@ -198,6 +225,7 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
 
   return {
     async start(host, port) {
+      await upstreams.start();
       const url = await listen(app, host, port, '--port', 'BANYAN_FACADE_PORT');
       state = 'listening';
       return url;
@@ -210,11 +238,13 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
       const idle = setInterval(() => app.server.closeIdleConnections(), 50);
       await app.close();
       for (const timer of [grace, end, idle]) clearTimeout(timer);
-      await forwarder.stop();
-      await Promise.all([legacyPool, ...servicePools.values()].map((pool) => pool.destroy()));
+      await shadow.stop();
+      forwarder.stop();
+      await upstreams.stop();
     },
     stopNow,
     isListening: () => state === 'listening',
     openWebsockets: tunnels.count,
+    upstreams: upstreams.status,
   };
 }

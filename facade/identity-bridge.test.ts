@@ -3,10 +3,10 @@ import type { RequestListener } from 'node:http';
 import { createLocalJWKSet, exportJWK, generateKeyPair, jwtVerify } from 'jose';
 import { expect, test } from 'vitest';
 import type { IdentityBridge } from '../capability/capability.ts';
-import { createPool } from './forwarder.ts';
+import { askAside } from './ask-aside.ts';
 import { createIdentities, readSigningKey } from './identity-bridge.ts';
 import { parseFacadeOptions } from './options.ts';
-import { upstream } from './test-servers.ts';
+import { oneUpstream, upstream } from './test-servers.ts';
 
 const limits = parseFacadeOptions([], {});
 
@@ -31,11 +31,17 @@ async function keys() {
 
 async function bridge(handler: RequestListener) {
   const legacy = await upstream(handler);
-  const pool = createPool(legacy.url, limits);
+  const one = oneUpstream(legacy.url);
   const { text, jwks } = await keys();
   let clock = 0;
   const key = await readSigningKey(text);
-  const identities = createIdentities({ declaration, legacy: pool, key, limits, now: () => clock });
+  const identities = createIdentities({
+    declaration,
+    askLegacy: askAside(one),
+    key,
+    limits,
+    now: () => clock,
+  });
   return {
     identities,
     jwks,
@@ -43,7 +49,7 @@ async function bridge(handler: RequestListener) {
       clock += ms;
     },
     async [Symbol.asyncDispose]() {
-      await pool.destroy();
+      await one.stop();
       await legacy[Symbol.asyncDispose]();
     },
   };

@@ -2,10 +2,11 @@
 // lives, and a service gets a signed identity that lives for a minute.
 import { createHash } from 'node:crypto';
 import { importJWK, SignJWT } from 'jose';
-import type { Pool } from 'undici';
 import type { IdentityBridge } from '../capability/capability.ts';
-import { ask, jsonOrText } from './ask.ts';
+import { jsonOrText } from './ask.ts';
+import type { Ask } from './ask-aside.ts';
 import { faultOf, StartError, UpstreamError } from './errors.ts';
+import { cookiesCalled } from './identity.ts';
 import type { Limits } from './options.ts';
 
 export const identityHeader = 'banyan-identity';
@@ -34,7 +35,7 @@ export type SigningKey = { readonly kid: string; readonly key: Awaited<ReturnTyp
 
 export type IdentityDeps = {
   readonly declaration: IdentityBridge;
-  readonly legacy: Pool;
+  readonly askLegacy: Ask;
   readonly key: SigningKey;
   readonly limits: Limits;
   /** Milliseconds that never go back; for tests. */
@@ -73,15 +74,6 @@ export async function readSigningKey(text: string): Promise<SigningKey> {
   }
 }
 
-/** The session's cookies as the client wrote them; several of one name go on together, for legacy to choose. */
-function sessionCookies(cookieHeader: string | undefined, name: string): string | undefined {
-  const cookies = (cookieHeader ?? '')
-    .split(';')
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.split('=', 1)[0]?.trim() === name);
-  return cookies.length === 0 ? undefined : cookies.join('; ');
-}
-
 /** The session itself is kept nowhere. */
 const digestOf = (cookies: string) => createHash('sha256').update(cookies).digest('base64');
 
@@ -97,7 +89,7 @@ type Known = { readonly user: Promise<string | undefined>; until: number };
 
 export function createIdentities({
   declaration,
-  legacy,
+  askLegacy,
   key,
   limits,
   now = () => performance.now(),
@@ -108,8 +100,7 @@ export function createIdentities({
 
   async function userBehind(cookie: string): Promise<string | undefined> {
     try {
-      const { status, text } = await ask(
-        legacy,
+      const { status, text } = await askLegacy(
         { method: 'GET', path: declaration.path, headers: { accept: 'application/json', cookie } },
         { msMax: questionMsMax, bytesMax: limits.serviceBytesMax },
       );
@@ -136,7 +127,7 @@ export function createIdentities({
 
   return {
     userOf(cookieHeader) {
-      const cookies = sessionCookies(cookieHeader, declaration.cookie);
+      const cookies = cookiesCalled(declaration.cookie, cookieHeader);
       if (cookies === undefined) return Promise.resolve(undefined);
       const digest = digestOf(cookies);
       const found = sessions.get(digest);
@@ -158,7 +149,7 @@ export function createIdentities({
 
     passed(method, path, cookieHeader) {
       if (!dropAt.has(`${method} ${path}`)) return;
-      const cookies = sessionCookies(cookieHeader, declaration.cookie);
+      const cookies = cookiesCalled(declaration.cookie, cookieHeader);
       if (cookies !== undefined) sessions.delete(digestOf(cookies));
     },
 

@@ -17,6 +17,15 @@ export const mintId = () => randomBytes(16).toString('base64url');
 export const idCookie = (id: string, proto: 'http' | 'https') =>
   `${name}=${id}; Path=/; Max-Age=${yearSeconds}; HttpOnly; SameSite=Lax${proto === 'https' ? '; Secure' : ''}`;
 
+/** The cookies of a name as the client wrote them; several of one name go on together, for legacy to choose. */
+export function cookiesCalled(name: string, cookieHeader: string | undefined): string | undefined {
+  const cookies = (cookieHeader ?? '')
+    .split(';')
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.split('=', 1)[0]?.trim() === name);
+  return cookies.length === 0 ? undefined : cookies.join('; ');
+}
+
 /** A Cookie header without the facade's cookies, the others byte for byte; empty when none is left. */
 export function withoutOwnCookies(header: string): string {
   if (!header.includes(prefix)) return header;

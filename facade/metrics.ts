@@ -6,6 +6,24 @@ import type { Reason } from './choose-side.ts';
 
 export type Metrics = ReturnType<typeof createMetrics>;
 
+/** What became of a read that the shadow flag chose. */
+export type ShadowOutcome =
+  | 'equal'
+  /** It differed, and no more when both sides were asked again. */
+  | 'settled'
+  | 'different'
+  /** A side did not answer. */
+  | 'failed'
+  /** More than is kept or compared. */
+  | 'too_large'
+  | 'unreadable'
+  /** The client left, or had no whole answer. */
+  | 'abandoned'
+  /** There was no room. */
+  | 'dropped'
+  /** The flag or the phase changed meanwhile. */
+  | 'stopped';
+
 /** @param now milliseconds */
 export function createMetrics(now: () => number = Date.now) {
   const registry = new Registry();
@@ -42,6 +60,30 @@ export function createMetrics(now: () => number = Date.now) {
     labelNames: ['capability'] as const,
     registers,
   });
+  const turnedAway = new Counter({
+    name: 'banyan_facade_turned_away_total',
+    help: 'Requests that an upstream was not asked: its breaker was open, it had too much to do (busy), or no instance was known (nowhere).',
+    labelNames: ['upstream', 'why'] as const,
+    registers,
+  });
+  const breakerTurns = new Counter({
+    name: 'banyan_facade_breaker_turns_total',
+    help: 'How often a breaker has opened (open) and closed again (closed).',
+    labelNames: ['upstream', 'to'] as const,
+    registers,
+  });
+  const ejections = new Counter({
+    name: 'banyan_facade_ejections_total',
+    help: 'How often an instance was left out for its failures.',
+    labelNames: ['upstream'] as const,
+    registers,
+  });
+  const shadowed = new Counter({
+    name: 'banyan_facade_shadow_total',
+    help: 'Reads that the shadow flag chose, by what became of their comparison.',
+    labelNames: ['capability', 'route', 'outcome'] as const,
+    registers,
+  });
   const refused = new Counter({
     name: 'banyan_facade_own_answers_total',
     help: 'Answers by the facade itself, by the code in their body.',
@@ -64,6 +106,16 @@ export function createMetrics(now: () => number = Date.now) {
     interlockOpen: gauge('banyan_facade_interlock_open', '1 when evidence permits reads from the service.', [
       'capability',
     ]),
+    shadowPercent: gauge(
+      'banyan_facade_shadow_percent',
+      'Of its reads, those that are mirrored; absent when it is no single percentage.',
+      ['capability'],
+    ),
+    parity: gauge(
+      'banyan_facade_parity_ratio',
+      'Of the mirrored reads of the last hour, those that both sides answer alike; absent without any.',
+      ['capability'],
+    ),
     flagsValid: gauge('banyan_facade_flags_valid', '1 when the newest flags are in force.'),
     controlAge: gauge(
       'banyan_facade_control_store_age_seconds',
@@ -86,6 +138,28 @@ export function createMetrics(now: () => number = Date.now) {
     writesHeld: gauge('banyan_facade_writes_held', 'Writes that wait now.', ['capability']),
     sideReachable: gauge('banyan_facade_side_reachable', '1 when its fences were read last time.', ['side']),
     registered: gauge('banyan_facade_registered', '1 when the registry of replicas has this one.'),
+    breakerState: gauge(
+      'banyan_facade_breaker_state',
+      '0: closed, requests pass; 1: half open, a few probe; 2: open, none is sent.',
+      ['upstream'],
+    ),
+    instanceUp: gauge(
+      'banyan_facade_instance_up',
+      '1 when an instance gets requests; 0 when it is left out for its failures or its health checks.',
+      ['upstream', 'instance'],
+    ),
+    instanceInFlight: gauge('banyan_facade_instance_in_flight', 'Requests under way at an instance.', [
+      'upstream',
+      'instance',
+    ]),
+    upstreamWaiting: gauge('banyan_facade_upstream_waiting', 'Requests that wait for room at an upstream.', [
+      'upstream',
+    ]),
+    instancesValid: gauge(
+      'banyan_facade_instances_valid',
+      '0 when the instances of an upstream could not be had last time, from its file or DNS.',
+      ['upstream'],
+    ),
     websockets: gauge('banyan_facade_websockets_open', 'Tunnels that are open or being opened.'),
   };
   const fallbacksNow = new Map<string, LastMinute>();
@@ -107,6 +181,11 @@ export function createMetrics(now: () => number = Date.now) {
     heldUntil: (capability: string, outcome: string, seconds: number) =>
       holdSeconds.observe({ capability, outcome }, seconds),
     refusalRetried: (capability: string) => retried.inc({ capability }),
+    turnedAway: (upstream: string, why: string) => turnedAway.inc({ upstream, why }),
+    breakerTurned: (upstream: string, to: string) => breakerTurns.inc({ upstream, to }),
+    ejected: (upstream: string) => ejections.inc({ upstream }),
+    shadowed: (capability: string, route: string, outcome: ShadowOutcome) =>
+      shadowed.inc({ capability, route, outcome }),
     answeredItself: (code: string) => refused.inc({ code }),
     readsLastMinute: (capability: string, side: Side) => answers.readsLastMinute(capability, side),
     /** Those that were the flag's, or the owner's, to decide, by the side that was chosen. */

@@ -145,7 +145,99 @@ export const declaration = {
     type: 'integer',
     default: 4_096,
     min: 1,
-    help: 'connections to one upstream; each open event stream takes one',
+    help: 'connections to one instance of an upstream, and so requests under way there; each open event stream takes one',
+  },
+  upstreamInFlightMax: {
+    type: 'integer',
+    default: 16_384,
+    min: 1,
+    help: 'requests under way at one upstream, all its instances together',
+  },
+  upstreamQueueMax: {
+    type: 'integer',
+    default: 1_000,
+    min: 0,
+    help: 'requests that wait for room at one upstream',
+  },
+  upstreamQueueMsMax: {
+    type: 'integer',
+    default: 1_000,
+    min: 1,
+    help: 'a request waits so long for room at most, in milliseconds',
+  },
+  breakerFailuresMax: {
+    type: 'integer',
+    default: 10,
+    min: 0,
+    help: 'so many failures of an upstream in a row open its breaker; 0: they do not',
+  },
+  breakerPercentMax: {
+    type: 'integer',
+    default: 50,
+    min: 0,
+    max: 100,
+    help: 'so many failures of a hundred open it; 0: they do not',
+  },
+  breakerVolumeMin: {
+    type: 'integer',
+    default: 20,
+    min: 1,
+    help: 'of fewer exchanges no share is taken',
+  },
+  breakerWindowMs: {
+    type: 'integer',
+    default: 10_000,
+    min: 100,
+    help: 'the share is that of so long, in milliseconds',
+  },
+  breakerOpenMs: {
+    type: 'integer',
+    default: 1_000,
+    min: 1,
+    help: 'a breaker stays open for so long at first, in milliseconds; twice as long each time that it opens again soon',
+  },
+  breakerOpenMsMax: {
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    help: 'and for so long at most, in milliseconds; that of legacy never longer than at first',
+  },
+  breakerProbes: {
+    type: 'integer',
+    default: 3,
+    min: 1,
+    help: 'requests that are let through then, and must all succeed',
+  },
+  ejectFailuresMax: {
+    type: 'integer',
+    default: 5,
+    min: 0,
+    help: 'an instance is left out after so many failures in a row (no answer, or 5xx); 0: never',
+  },
+  ejectMs: {
+    type: 'integer',
+    default: 2_000,
+    min: 1,
+    help: 'for so long at first, in milliseconds; twice as long each time that it fails again soon',
+  },
+  ejectMsMax: { type: 'integer', default: 60_000, min: 1, help: 'and for so long at most, in milliseconds' },
+  ejectPercentMax: {
+    type: 'integer',
+    default: 50,
+    min: 0,
+    max: 100,
+    help: 'of the instances of an upstream so many of a hundred are left out at most; one stays in any case',
+  },
+  cacheBytesMax: {
+    type: 'integer',
+    default: 64 * mib,
+    min: 1,
+    help: 'kept of answers of routes that declare a cache, in bytes',
+  },
+  dnsServers: {
+    type: 'list',
+    env: 'BANYAN_DNS_SERVERS',
+    help: "host or host:port,…: asked for the instances of upstreams instead of the machine's own DNS servers",
   },
   serviceMsMax: {
     type: 'integer',
@@ -201,6 +293,43 @@ export const declaration = {
     min: 1,
     help: 'clients that are known to have written, beside those whose cookie says so',
   },
+  shadowInFlightMax: {
+    type: 'integer',
+    default: 16,
+    min: 1,
+    help: 'reads that are mirrored and compared at a time; others are not mirrored',
+  },
+  shadowPerSecondMax: {
+    type: 'integer',
+    default: 100,
+    min: 1,
+    help: 'reads that are mirrored in a second, at most',
+  },
+  shadowBytesMax: {
+    type: 'integer',
+    default: mib / 4,
+    min: 1,
+    help: 'largest answer that is kept to be compared, in bytes; of those that go out, four for each that is mirrored',
+  },
+  shadowMsMax: {
+    type: 'integer',
+    default: 2_000,
+    min: 1,
+    help: 'for a side to answer a mirrored read, in milliseconds',
+  },
+  shadowAgainMs: {
+    type: 'integer',
+    default: 250,
+    min: 1,
+    max: 10_000,
+    help: 'after a difference both sides are asked again in so long, then in 4 and in 12 times that, in milliseconds',
+  },
+  shadowExamplesMsMax: {
+    type: 'integer',
+    default: 86_400_000,
+    min: 0,
+    help: 'the looks of values that differ are kept so long, in milliseconds',
+  },
   websocketsMax: { type: 'integer', default: 10_000, min: 0, help: 'open websockets' },
   websocketGraceMsMax: {
     type: 'integer',
@@ -230,6 +359,22 @@ export type Limits = Pick<
   | 'connectMsMax'
   | 'upstreamMsMax'
   | 'upstreamConnectionsMax'
+  | 'upstreamInFlightMax'
+  | 'upstreamQueueMax'
+  | 'upstreamQueueMsMax'
+  | 'breakerFailuresMax'
+  | 'breakerPercentMax'
+  | 'breakerVolumeMin'
+  | 'breakerWindowMs'
+  | 'breakerOpenMs'
+  | 'breakerOpenMsMax'
+  | 'breakerProbes'
+  | 'ejectFailuresMax'
+  | 'ejectMs'
+  | 'ejectMsMax'
+  | 'ejectPercentMax'
+  | 'dnsServers'
+  | 'cacheBytesMax'
   | 'serviceMsMax'
   | 'serviceBytesMax'
   | 'writeBytesMax'
@@ -239,6 +384,11 @@ export type Limits = Pick<
   | 'ownReadMsMax'
   | 'pinMsMax'
   | 'pinClientsMax'
+  | 'shadowInFlightMax'
+  | 'shadowPerSecondMax'
+  | 'shadowBytesMax'
+  | 'shadowMsMax'
+  | 'shadowAgainMs'
   | 'websocketsMax'
   | 'websocketGraceMsMax'
   | 'stopMsMax'

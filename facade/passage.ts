@@ -47,15 +47,22 @@ export function judge(
   return { target };
 }
 
+/** A dual-stack listener sees IPv4 peers in their IPv6 form. */
+const plainAddress = (address: string) => address.replace(/^::ffff:/, '');
+
+export function isTrusted(address: string, trustedProxies: BlockList): boolean {
+  const plain = plainAddress(address);
+  return plain !== '' && trustedProxies.check(plain, isIPv6(plain) ? 'ipv6' : 'ipv4');
+}
+
 /** Who is at the other end of a connection does not change while it lasts. */
 const peers = new WeakMap<Socket, Peer>();
 
 function peerOf(socket: Socket, trustedProxies: BlockList): Peer {
   const known = peers.get(socket);
   if (known) return known;
-  // A dual-stack listener sees IPv4 peers in their IPv6 form.
-  const address = (socket.remoteAddress ?? '').replace(/^::ffff:/, '');
-  const trusted = address !== '' && trustedProxies.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
+  const address = plainAddress(socket.remoteAddress ?? '');
+  const trusted = isTrusted(address, trustedProxies);
   const peer = { address, trusted };
   if (address !== '') peers.set(socket, peer);
   return peer;

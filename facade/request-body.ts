@@ -19,8 +19,12 @@ export class ClientBody extends Readable {
   readonly #raw: IncomingMessage;
   readonly #bytesMax: number;
   #bytes = 0;
+  /** What has come before anybody reads it. */
+  #kept: Buffer[] | undefined = [];
+  #isUnread = false;
   readonly #take = (chunk: Buffer) => {
     this.#bytes += chunk.length;
+    this.#kept?.push(chunk);
     if (this.#bytes > this.#bytesMax) this.destroy(bodyTooLarge(this.#bytesMax));
     else if (!this.push(chunk)) this.#raw.pause();
   };
@@ -38,12 +42,32 @@ export class ClientBody extends Readable {
   }
 
   override _read(): void {
+    if (this.readableFlowing !== null) this.#kept = undefined;
     this.#raw.resume();
   }
 
-  /** What is left of it is read, and goes nowhere. */
+  /** It has ended without anybody having read any of it: it could not be sent. */
+  get isUnread(): boolean {
+    return this.#isUnread;
+  }
+
+  /**
+   * Gives an unread one back to its request, to be sent anew.
+   * @returns all of it, when its end has come already: a request cannot take that back
+   */
+  giveBack(): Buffer | undefined {
+    const kept = Buffer.concat(this.#kept ?? []);
+    if (this.#raw.readableEnded) return kept;
+    if (kept.length > 0) this.#raw.unshift(kept);
+    return undefined;
+  }
+
+  /** What is left of one that somebody has begun to read is read, and goes nowhere. */
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#raw.off('data', this.#take).off('end', this.#end).resume();
+    this.#raw.off('data', this.#take).off('end', this.#end);
+    this.#isUnread = this.readableFlowing === null && this.#bytes <= this.#bytesMax && !this.#raw.destroyed;
+    if (this.#isUnread) this.#raw.pause();
+    else this.#raw.resume();
     done(error);
   }
 }

@@ -2,12 +2,12 @@
 // the service cannot and may be stood in for.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import type { Pool } from 'undici';
 import type { LegacyManner } from '../acl/http.ts';
 import type { Capability, ReadRoute } from '../capability/capability.ts';
 import type { Standing } from '../capability/phase.ts';
 import { type Answers, atMostEach } from './answers.ts';
-import { faultCodeOf, ServiceFault } from './ask-service.ts';
+import { faultCodeOf, isAnswered, ServiceFault } from './ask-service.ts';
+import type { Capture } from './capture.ts';
 import type { Choice } from './choose-side.ts';
 import { faults } from './errors.ts';
 import { traceOf } from './headers.ts';
@@ -18,17 +18,20 @@ import type { Pin } from './own-writes.ts';
 import type { Passage } from './passage.ts';
 import type { Pins } from './pins.ts';
 import type { ServeLegacy } from './serve-legacy.ts';
+import type { Shadow } from './shadow.ts';
 import { translateRead } from './translate.ts';
+import type { Upstream } from './upstream.ts';
 
 export type ServeReadDeps = {
   readonly toLegacy: ServeLegacy;
   readonly answers: Answers;
   readonly pins: Pins;
+  readonly shadow: Pick<Shadow, 'begin'>;
   readonly standing: (capability: string) => Standing | undefined;
   /** Chooses again: the fences have been looked at. */
   readonly choose: (passage: Passage) => Choice;
   readonly manner: LegacyManner;
-  readonly servicePool: (upstream: string) => Pool;
+  readonly upstream: (name: string) => Upstream;
   readonly limits: Limits;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -88,14 +91,21 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
     capability: Capability,
     route: ReadRoute,
     pin: Pin | undefined,
+    capture: Capture | undefined,
   ): Promise<void> {
     const { target } = passage;
-    if (!route.translate) return toLegacy(request, reply, passage);
+    if (!route.translate) return toLegacy(request, reply, passage, undefined, false, capture);
     const { headers, method } = request;
     try {
       const asked = { path: target.path, query: new URLSearchParams(target.query) };
-      const pool = deps.servicePool(capability.service.upstream);
-      const answer = await translateRead(route.translate, asked, pool, traceOf(headers), limits, reply.raw);
+      const answer = await translateRead(route.translate, asked, {
+        upstream: deps.upstream(capability.service.upstream),
+        trace: traceOf(headers),
+        limits,
+        client: reply.raw,
+        isSafe: route.safe,
+        isError: route.isError,
+      });
       const dressed = await dress(answer, manner, {
         method,
         ifNoneMatch: headers['if-none-match'],
@@ -103,6 +113,7 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
       });
       reply.hijack();
       answers.observe(passage, 'service', dressed.status);
+      capture?.served(answer, dressed.headers);
       reply.raw.writeHead(dressed.status, [...answers.complete(passage, dressed.headers)]).end(dressed.body);
     } catch (error) {
       if (reply.raw.destroyed) return void reply.hijack();
@@ -119,7 +130,9 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
         );
       if (fallback) {
         metrics.fellBack(capability.name, reason);
-        return toLegacy(request, reply, passage);
+        // Who does not answer is not asked again; whose answer was of no use answers differently.
+        const compared = isAnswered(reason) ? capture : undefined;
+        return toLegacy(request, reply, passage, undefined, false, compared);
       }
       const code = faultCodeOf(reason);
       answers.observe(passage, 'service', faults[code].status);
@@ -134,9 +147,10 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
     const [pin] = own;
     const go = ({ side, reason }: Choice) => {
       metrics.chose(capability?.name ?? 'none', side, reason);
+      const capture = deps.shadow.begin(request, reply, passage, route);
       return capability && side === 'service'
-        ? fromService(request, reply, passage, capability, route, pin)
-        : toLegacy(request, reply, passage);
+        ? fromService(request, reply, passage, capability, route, pin, capture)
+        : toLegacy(request, reply, passage, undefined, route.cache && own.length === 0, capture);
     };
     if (capability && choice.reason !== 'untranslated' && choice.reason !== 'also-reads')
       return pin ? sideFor(passage, pin).then(go) : go(choice);

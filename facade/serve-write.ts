@@ -2,11 +2,10 @@
 // refused, which has not been executed, is sent a second time.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import type { Pool } from 'undici';
 import type { LegacyAnswer, LegacyManner, LegacyWrite } from '../acl/http.ts';
 import type { Capability, Route, WriteRoute } from '../capability/capability.ts';
 import { type Answers, atMostEach } from './answers.ts';
-import { faultCodeOf, ServiceFault } from './ask-service.ts';
+import { faultCodeOf, isNeverSent, ServiceFault } from './ask-service.ts';
 import type { Consult } from './consult.ts';
 import { type FaultCode, faultOf, faults, UpstreamError } from './errors.ts';
 import { traceOf } from './headers.ts';
@@ -19,6 +18,7 @@ import type { Pins } from './pins.ts';
 import { readBody } from './request-body.ts';
 import type { ServeLegacy } from './serve-legacy.ts';
 import { translateWrite } from './translate-write.ts';
+import type { Upstream } from './upstream.ts';
 import type { Entered, Entry, WriteGroup } from './write-group.ts';
 
 export type ServeWriteDeps = {
@@ -30,7 +30,7 @@ export type ServeWriteDeps = {
   readonly look: () => Promise<void>;
   readonly identities: Identities | undefined;
   readonly consult: Consult;
-  readonly servicePool: (upstream: string) => Pool;
+  readonly upstream: (name: string) => Upstream;
   readonly manner: LegacyManner;
   readonly limits: Limits;
   readonly metrics: Metrics;
@@ -100,8 +100,8 @@ export function createServeWrite(deps: ServeWriteDeps): ServeWrite {
     const isFault = error instanceof ServiceFault;
     const reason = isFault ? error.reason : error instanceof UpstreamError ? error.code : 'unexpected';
     const code: FaultCode = isFault ? faultCodeOf(error.reason) : faultOf(error);
-    // Nothing was executed when there was no connection, or legacy could not be asked beforehand.
-    const wrote = isFault && error.reason !== 'unreachable';
+    // Nothing was executed when it was never sent, or legacy could not be asked beforehand.
+    const wrote = isFault && !isNeverSent(error.reason);
     const cookie = wrote ? pins.wrote(clientOf(write), namesOf(write), 'service') : undefined;
     if (isTimeToLog(`${capability?.name} ${reason}`))
       log.error(
@@ -140,11 +140,12 @@ export function createServeWrite(deps: ServeWriteDeps): ServeWrite {
     metrics.chose(capability.name, 'service', 'write');
     try {
       const result = await translateWrite(route.translate, legacy, {
-        pool: deps.servicePool(service.upstream),
+        upstream: deps.upstream(service.upstream),
         consult: (path, method) => deps.consult(clientOf(write), method, path),
         headers,
         limits,
         isRefusal: service.isRefusal,
+        isError: route.isError,
       }).finally(() => group.leave());
       if (result.is === 'refused') return true;
       const { answer, wrote } = result;

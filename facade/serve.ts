@@ -1,9 +1,9 @@
 // Serves one request: what nobody declares passes to legacy at once; reads and writes have a file each.
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import type { Pool } from 'undici';
 import type { BanyanConfig, Route } from '../capability/capability.ts';
 import type { Standing } from '../capability/phase.ts';
+import { createAnswerCache } from './answer-cache.ts';
 import { createAnswers } from './answers.ts';
 import type { Choice } from './choose-side.ts';
 import type { Consult } from './consult.ts';
@@ -17,21 +17,22 @@ import type { Pins } from './pins.ts';
 import { createServeLegacy } from './serve-legacy.ts';
 import { createServeRead } from './serve-read.ts';
 import { createServeWrite } from './serve-write.ts';
+import type { Shadow } from './shadow.ts';
+import type { Upstream } from './upstream.ts';
 import type { WriteGroup } from './write-group.ts';
 import type { OwnerWrites } from './writes.ts';
 
 export type ServeDeps = {
   readonly config: BanyanConfig;
   readonly forwarder: Forwarder;
-  /** An origin. */
-  readonly legacy: string;
   readonly consult: Consult;
-  readonly servicePool: (upstream: string) => Pool;
+  readonly upstream: (name: string) => Upstream;
   readonly standing: (capability: string) => Standing | undefined;
   readonly choose: (passage: Passage) => Choice;
   readonly writes: Pick<OwnerWrites, 'group'>;
   readonly look: () => Promise<void>;
   readonly pins: Pins;
+  readonly shadow: Pick<Shadow, 'begin'>;
   readonly identities: Identities | undefined;
   readonly limits: Limits;
   readonly metrics: Metrics;
@@ -42,7 +43,7 @@ export type ServeDeps = {
 export type Serve = {
   serve(request: FastifyRequest, reply: FastifyReply, passage: Passage): void;
   /** An answer by the facade itself. */
-  refuse(reply: FastifyReply, code: FaultCode): void;
+  refuse(reply: FastifyReply, code: FaultCode, pinCookie?: string, retryAfterSeconds?: number): void;
 };
 
 /** What each route writes, found once. */
@@ -61,7 +62,10 @@ function groupsOf({ capabilities, legacy }: BanyanConfig, writes: ServeDeps['wri
 export function createServe(deps: ServeDeps): Serve {
   const { config, metrics, log } = deps;
   const answers = createAnswers(metrics, deps.isStopping);
-  const toLegacy = createServeLegacy({ ...deps, answers });
+  const routes = [...config.capabilities.flatMap((each) => each.routes), ...(config.legacy.routes ?? [])];
+  const isCaching = routes.some((route) => route.kind === 'read' && route.cache);
+  const cache = isCaching ? createAnswerCache(deps.limits.cacheBytesMax) : undefined;
+  const toLegacy = createServeLegacy({ ...deps, legacy: deps.upstream('legacy'), answers, cache });
   const groups = groupsOf(config, deps.writes);
   const { manner } = config.legacy;
   const read = createServeRead({ ...deps, answers, toLegacy, manner });

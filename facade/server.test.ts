@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, expect, test } from 'vitest';
 import { rolloutFlag } from '../capability/flag-file.ts';
-import { parseTrustedProxies } from './server.ts';
-import { portOf, testIdentityKey, until, upstream } from './test-servers.ts';
+import { parseTrustedProxies, resolveUpstreams } from './server.ts';
+import { manner, portOf, testIdentityKey, until, upstream } from './test-servers.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'banyan-facade-'));
 const token = 'a-token-of-the-tests';
@@ -119,7 +119,16 @@ test('it serves, says of itself what it knows, and stops in order', async () => 
     ],
     controlStore: { connected: false, lastReadAt: null, error: expect.any(String) },
     flags: { source: 'file', place: flags, loadedAt: expect.any(String), fault: null },
-    upstreams: { legacy: legacy.url },
+    upstreams: [
+      {
+        name: 'legacy',
+        breaker: { state: 'closed' },
+        inFlight: 0,
+        instances: [{ origin: legacy.url, up: true }],
+      },
+      { name: 'reviews' },
+      { name: 'wishlist' },
+    ],
   });
 
   const slow = await fetch(facade.listening);
@@ -171,6 +180,22 @@ test('the admin listener is for who shows the token, and for no page of another 
   expect(await look('/api/writes/reviews/look')).toBe(404);
   facade.child.kill('SIGTERM');
   await facade.ended;
+});
+
+test('a name that is given more than once has as many instances, and keeps what is declared of it', () => {
+  const upstreams = {
+    legacy: 'http://127.0.0.1:1',
+    reviews: { dns: 'reviews.internal', port: 80, health: { path: '/readyz' }, inFlightMax: 7 },
+    wishlist: 'http://127.0.0.1:2',
+  };
+  const given = ['reviews=http://a:8083/', 'legacy=http://b', 'reviews=http://c'];
+  expect(
+    resolveUpstreams({ upstreams, legacy: { database: 'shop', manner }, capabilities: [] }, given),
+  ).toEqual({
+    legacy: { origins: ['http://b'] },
+    reviews: { origins: ['http://a:8083', 'http://c'], health: { path: '/readyz' }, inFlightMax: 7 },
+    wishlist: 'http://127.0.0.1:2',
+  });
 });
 
 test('what stands in the way of a start is one plain message, and exit code 1', async () => {

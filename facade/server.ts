@@ -22,11 +22,16 @@ import { readSigningKey, type SigningKey } from './identity-bridge.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { declaration, type FacadeOptions, parseFacadeOptions } from './options.ts';
 import { createOwners, sideUrls, type WatchedOwners } from './owners.ts';
+import { createParity } from './parity.ts';
 import { createStatus } from './status.ts';
+import { relocated } from './upstreams.ts';
 
-/** @throws StartError for what is not `name=url` with a name of the configuration */
+/**
+ * A name that is given more than once has as many instances.
+ * @throws StartError for what is not `name=url` with a name of the configuration
+ */
 export function resolveUpstreams(config: BanyanConfig, given: readonly string[]): BanyanConfig['upstreams'] {
-  const upstreams: Record<string, string> & { legacy: string } = { ...config.upstreams };
+  const origins = new Map<string, string[]>();
   for (const pair of given) {
     const at = pair.indexOf('=');
     const [name, url] = [pair.slice(0, at), pair.slice(at + 1)];
@@ -35,14 +40,15 @@ export function resolveUpstreams(config: BanyanConfig, given: readonly string[])
         `--upstream "${pair}" is not name=http://host:port`,
         'several are separated by commas',
       );
-    if (!(name in upstreams))
+    if (!(name in config.upstreams))
       throw new StartError(
         `--upstream names "${name}", which the configuration does not`,
-        `it has ${Object.keys(upstreams).join(', ')}`,
+        `it has ${Object.keys(config.upstreams).join(', ')}`,
       );
-    upstreams[name] = url;
+    origins.set(name, [...(origins.get(name) ?? []), new URL(url).origin]);
   }
-  for (const [name, url] of Object.entries(upstreams)) upstreams[name] = new URL(url).origin;
+  const upstreams = { ...config.upstreams };
+  for (const [name, list] of origins) upstreams[name] = relocated(config.upstreams[name] ?? list, list);
   return upstreams;
 }
 
@@ -155,7 +161,8 @@ async function run(options: FacadeOptions): Promise<void> {
   const owners = openOwners(options, config, metrics, log);
   const flags = await openFlags(options, log);
   const control = await openControl(options.controlUrl, log);
-  const deps = { config, upstreams, flags, control, owners, metrics, log };
+  const parity = createParity(options.shadowExamplesMsMax);
+  const deps = { config, upstreams, flags, control, owners, metrics, parity, log };
   const facade = await createFacade({ ...deps, limits: options, trustedProxies, identityKey });
   const admin = createAdmin({
     token: options.adminToken ?? '',

@@ -2,13 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { BanyanConfig } from '../capability/capability.ts';
-import { readFlag } from '../capability/capability.ts';
-import { readInterlock } from '../capability/phase.ts';
+import { readFlag, shadowFlag } from '../capability/capability.ts';
+import { parityShare } from '../capability/parity.ts';
+import { readInterlock, shadowInterlock } from '../capability/phase.ts';
 import type { AdminDeps } from './admin.ts';
 import type { ControlView } from './control-view.ts';
 import type { Facade } from './facade.ts';
 import type { Flags } from './flags.ts';
 import type { Metrics } from './metrics.ts';
+import type { Parity } from './parity.ts';
 import type { Registry } from './registry.ts';
 import type { SideView } from './side-view.ts';
 import type { OwnerWrites } from './writes.ts';
@@ -18,13 +20,15 @@ function packageVersion(): string {
   return typeof file === 'object' && file !== null && 'version' in file ? String(file.version) : 'unknown';
 }
 
+const breakerStates = { closed: 0, 'half-open': 1, open: 2 } as const;
+
 export type StatusDeps = {
   readonly config: BanyanConfig;
-  readonly upstreams: Readonly<Record<string, string>>;
   readonly flags: Pick<Flags, 'proposedPercent' | 'status'>;
   readonly control: Pick<ControlView, 'standing' | 'status' | 'ageSeconds'>;
   readonly metrics: Metrics;
-  readonly facade: Pick<Facade, 'isListening' | 'openWebsockets'>;
+  readonly parity: Pick<Parity, 'report'>;
+  readonly facade: Pick<Facade, 'isListening' | 'openWebsockets' | 'upstreams'>;
   /** Undefined without a control store. */
   readonly owners:
     | {
@@ -35,8 +39,12 @@ export type StatusDeps = {
     | undefined;
 };
 
-export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'readiness' | 'status'> {
-  const { config, upstreams, flags, control, metrics, facade, owners } = deps;
+const parityGaugeMinutes = 60;
+
+export function createStatus(
+  deps: StatusDeps,
+): Pick<AdminDeps, 'refresh' | 'readiness' | 'status' | 'parity'> {
+  const { config, flags, control, metrics, facade, owners, parity } = deps;
   const startedAt = Date.now();
   const version = packageVersion();
 
@@ -65,7 +73,19 @@ export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'rea
         service: metrics.unpinnedReadsLastMinute(name, 'service'),
       },
       fallbacksLastMinute: metrics.fallbacksLastMinute(name),
+      shadowPercent: shadowInterlock(standing).open ? flags.proposedPercent(shadowFlag(name)) : 0,
     };
+  }
+  const parityOf = (name: string, minutes: number) =>
+    parity.report(name, owners?.view.owner(name)?.epoch ?? 0n, minutes);
+  function refreshParity(): void {
+    metrics.gauges.parity.reset();
+    for (const { name } of config.capabilities) {
+      const { routes } = parityOf(name, parityGaugeMinutes);
+      const compared = routes.reduce((sum, route) => sum + route.compared, 0);
+      const different = routes.reduce((sum, route) => sum + route.different, 0);
+      if (compared > 0) metrics.gauges.parity.set({ capability: name }, parityShare({ compared, different }));
+    }
   }
   function refreshOwners(): void {
     if (!owners) return;
@@ -89,6 +109,20 @@ export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'rea
       gauges.sideReachable.set({ side }, reachable ? 1 : 0);
     gauges.registered.set(owners.replica.isRegistered() ? 1 : 0);
   }
+  function refreshUpstreams(): void {
+    const { gauges } = metrics;
+    gauges.instanceUp.reset();
+    gauges.instanceInFlight.reset();
+    for (const { name, breaker, waiting, fault, instances } of facade.upstreams()) {
+      gauges.breakerState.set({ upstream: name }, breakerStates[breaker.state]);
+      gauges.upstreamWaiting.set({ upstream: name }, waiting);
+      gauges.instancesValid.set({ upstream: name }, fault === null ? 1 : 0);
+      for (const { instance, up, inFlight } of instances) {
+        gauges.instanceUp.set({ upstream: name, instance }, up ? 1 : 0);
+        gauges.instanceInFlight.set({ upstream: name, instance }, inFlight);
+      }
+    }
+  }
   const capabilities = () => config.capabilities.map(({ name, team }) => ofCapability(name, team));
 
   return {
@@ -96,12 +130,16 @@ export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'rea
       const { gauges } = metrics;
       gauges.proposedPercent.reset();
       gauges.effectivePercent.reset();
-      for (const { name, proposedPercent, effectivePercent, interlock } of capabilities()) {
+      gauges.shadowPercent.reset();
+      for (const { name, proposedPercent, effectivePercent, interlock, shadowPercent } of capabilities()) {
+        if (shadowPercent !== null) gauges.shadowPercent.set({ capability: name }, shadowPercent);
         if (proposedPercent !== null) gauges.proposedPercent.set({ capability: name }, proposedPercent);
         if (effectivePercent !== null) gauges.effectivePercent.set({ capability: name }, effectivePercent);
         gauges.interlockOpen.set({ capability: name }, interlock.open ? 1 : 0);
       }
       refreshOwners();
+      refreshParity();
+      refreshUpstreams();
       gauges.flagsValid.set(flags.status().fault === null ? 1 : 0);
       gauges.controlConnected.set(control.status().connected ? 1 : 0);
       const age = control.ageSeconds();
@@ -120,6 +158,10 @@ export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'rea
         },
       };
     },
+    parity: (minutes) => ({
+      minutes,
+      capabilities: config.capabilities.map(({ name }) => parityOf(name, minutes)),
+    }),
     status: () => ({
       version,
       uptimeSeconds: Math.floor((Date.now() - startedAt) / 1000),
@@ -131,7 +173,7 @@ export function createStatus(deps: StatusDeps): Pick<AdminDeps, 'refresh' | 'rea
           ? null
           : { name: owners.replica.name, registered: owners.replica.isRegistered() },
       flags: flags.status(),
-      upstreams,
+      upstreams: facade.upstreams(),
       websocketsOpen: facade.openWebsockets(),
     }),
   };

@@ -6,9 +6,12 @@ import { exportJWK, generateKeyPair } from 'jose';
 import { pino } from 'pino';
 import type { BanyanConfig, Capability, Route } from '../capability/capability.ts';
 import type { Standing } from '../capability/phase.ts';
+import type { UpstreamDeclaration } from '../capability/upstream.ts';
 import { createFacade, type Facade, type FacadeDeps } from './facade.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Limits, parseFacadeOptions } from './options.ts';
+import { createParity, type Parity } from './parity.ts';
+import { Upstream } from './upstream.ts';
 
 export type TestServer = {
   readonly url: string;
@@ -60,6 +63,20 @@ export const capability = (routes: readonly Route[], name = 'reviews'): Capabili
   service: { upstream: name, database: name },
 });
 
+/** An upstream of one instance, as a facade keeps it by default. */
+export function oneUpstream(origin: string): Upstream {
+  const upstream = new Upstream({
+    name: 'reviews',
+    errorsCount: true,
+    limits: parseFacadeOptions([], {}),
+    health: undefined,
+    events: createMetrics(),
+    log: pino({ level: 'silent' }),
+  });
+  upstream.update([{ origin }]);
+  return upstream;
+}
+
 export type TestFacade = {
   readonly url: string;
   readonly port: number;
@@ -71,13 +88,15 @@ export type TestFacade = {
 };
 
 type Overrides = {
-  readonly legacy: string;
-  readonly service?: string;
+  readonly legacy: UpstreamDeclaration;
+  readonly service?: UpstreamDeclaration;
   readonly routes?: readonly Route[];
   readonly limits?: Partial<Limits>;
   readonly trusted?: readonly string[];
   readonly standing?: () => Standing | undefined;
-  readonly flags?: FacadeDeps['flags'];
+  /** By default reads follow the flag, and none is mirrored. */
+  readonly flags?: Pick<FacadeDeps['flags'], 'isOn'> & Partial<FacadeDeps['flags']>;
+  readonly parity?: Parity;
   readonly owners?: FacadeDeps['owners'];
   readonly metrics?: Metrics;
   readonly legacyRoutes?: readonly Route[];
@@ -100,7 +119,8 @@ export async function startFacade(given: Overrides): Promise<TestFacade> {
     upstreams,
     limits: { ...parseFacadeOptions([], {}), stopMsMax: 2_000, websocketGraceMsMax: 100, ...given.limits },
     trustedProxies,
-    flags: given.flags ?? { isOn: () => true },
+    flags: { proposedPercent: () => 0, ...(given.flags ?? { isOn: () => true }) },
+    parity: given.parity ?? createParity(60_000),
     control: { standing: given.standing ?? (() => ({ phase: 'reads', ready: true })) },
     owners: given.owners,
     identityKey: undefined,

@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { expect, test } from 'vitest';
 import type { HttpWriteTranslator, LegacyWrite, ServiceResponse } from '../acl/http.ts';
-import { createPool } from './forwarder.ts';
 import { type Limits, parseFacadeOptions } from './options.ts';
-import { upstream } from './test-servers.ts';
+import { oneUpstream, upstream } from './test-servers.ts';
 import { type TranslateWriteDeps, translateWrite } from './translate-write.ts';
 
 const limits: Limits = { ...parseFacadeOptions([], {}), serviceMsMax: 10_000 };
@@ -41,20 +40,21 @@ const translator: HttpWriteTranslator = {
 
 async function run(handler: RequestListener, given: Partial<TranslateWriteDeps> = {}, body = legacy.body) {
   await using service = await upstream(handler);
-  const pool = createPool(service.url, limits);
+  const one = oneUpstream(service.url);
   const deps: TranslateWriteDeps = {
-    pool,
+    upstream: one,
     consult: async (path, method) => ({ status: 200, body: `${method} ${path}` }),
     headers: { 'banyan-identity': 'signed' },
     limits,
     isRefusal: ({ status, body }) =>
       status === 503 && typeof body === 'object' && body !== null && 'type' in body && body.type === 'fenced',
+    isError: undefined,
     ...given,
   };
   try {
     return await translateWrite(translator, { ...legacy, body }, deps);
   } finally {
-    await pool.destroy();
+    await one.stop();
   }
 }
 
@@ -137,7 +137,7 @@ test('a service that is not there has executed nothing', async () => {
   const gone = await upstream(() => {});
   gone.server.close();
   await once(gone.server, 'close');
-  await expect(run(() => {}, { pool: createPool(gone.url, limits) })).rejects.toMatchObject({
+  await expect(run(() => {}, { upstream: oneUpstream(gone.url) })).rejects.toMatchObject({
     reason: 'unreachable',
   });
 });

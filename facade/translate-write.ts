@@ -1,10 +1,9 @@
 // A write that the service executes: the legacy request becomes a request to the service, its answer legacy's JSON.
-import type { Pool } from 'undici';
 import type { HttpWriteTranslator, LegacyAnswer, LegacyWrite, ServiceResponse } from '../acl/http.ts';
-import { TranslationError } from '../acl/translation-error.ts';
-import type { IsRefusal } from '../capability/capability.ts';
-import { askService, ServiceFault } from './ask-service.ts';
+import type { IsError, IsRefusal } from '../capability/capability.ts';
+import { type AskServiceDeps, askService, ServiceFault } from './ask-service.ts';
 import type { Limits } from './options.ts';
+import { translating } from './translate.ts';
 
 export type TranslatedWrite =
   | {
@@ -17,44 +16,47 @@ export type TranslatedWrite =
   | { readonly is: 'refused' };
 
 export type TranslateWriteDeps = {
-  readonly pool: Pool;
+  readonly upstream: AskServiceDeps<TranslatedWrite>['upstream'];
   /** Asks legacy, with the client's own cookies. */
   readonly consult: (path: string, method: 'GET' | 'HEAD') => Promise<ServiceResponse>;
   /** All that the service gets of headers: who the user is, and what lets a request be followed. */
   readonly headers: Readonly<Record<string, string>>;
   readonly limits: Limits;
   readonly isRefusal: IsRefusal | undefined;
+  readonly isError: IsError | undefined;
 };
 
-/** A translator's own failure is as final as a service's. */
-function translating<T>(translate: () => T): T {
-  try {
-    return translate();
-  } catch (error) {
-    const message = error instanceof TranslationError ? error.message : 'the translator failed';
-    throw new ServiceFault('translation', message, error);
-  }
-}
-
 /**
- * Asks the service once. It goes on when the client has left: the write may be executed by then.
+ * Asks the service once; another instance only when nothing was sent to the first. It goes on when the client has left: the write may be executed by then.
  * @throws ServiceFault when the service's answer cannot be had, or cannot be said in legacy's words; with any reason but
- * `unreachable` it may have been executed
+ * `unreachable`, `breaker` and `busy` it may have been executed
  * @throws what `consult` throws; nothing was executed then
  */
 export async function translateWrite(
   translator: HttpWriteTranslator,
   legacy: LegacyWrite,
-  { pool, consult, headers, limits, isRefusal }: TranslateWriteDeps,
+  { upstream, consult, headers, limits, isRefusal, isError }: TranslateWriteDeps,
 ): Promise<TranslatedWrite> {
   const questions = translating(() => translator.consult?.(legacy) ?? []);
   const consulted = await Promise.all(questions.map(({ method, path }) => consult(path, method)));
   const request = translating(() => translator.request(legacy, consulted));
   if ('answer' in request) return { is: 'answer', answer: request.answer, wrote: false };
-  const response = await askService(pool, request.ask, headers, limits);
-  if (isRefusal?.(response)) return { is: 'refused' };
-  // Of its own failure the translator can say what legacy says of its own; the rest is of the way there.
-  if (response.status > 500) throw new ServiceFault('status', `the service answered ${response.status}`);
-  const answer = translating(() => translator.response(response, legacy));
-  return { is: 'answer', answer, wrote: response.status < 400 || response.status === 500 };
+  return askService<TranslatedWrite>(request.ask, {
+    upstream,
+    headers,
+    limits,
+    mayRepeat: false,
+    take(response) {
+      const { status } = response;
+      // It does what it should: that is no failure.
+      if (isRefusal?.(response)) return { value: { is: 'refused' }, outcome: 'answered' };
+      // Of its own failure the translator can say what legacy says of its own; the rest is of the way there.
+      if (status > 500) throw new ServiceFault('status', `the service answered ${status}`);
+      return translating(() => {
+        const answer = translator.response(response, legacy);
+        const outcome = status === 500 ? 'error' : isError?.(answer) ? 'said-error' : 'answered';
+        return { value: { is: 'answer', answer, wrote: status < 400 || status === 500 }, outcome };
+      });
+    },
+  });
 }

@@ -1,35 +1,57 @@
 // A read that the service answers: the legacy request becomes a request to the service, its answer legacy's JSON.
 import type { EventEmitter } from 'node:events';
-import type { Pool } from 'undici';
 import type { HttpReadTranslator, LegacyAnswer, LegacyRequest } from '../acl/http.ts';
 import { TranslationError } from '../acl/translation-error.ts';
-import { askService, ServiceFault } from './ask-service.ts';
+import type { IsError } from '../capability/capability.ts';
+import { type AskServiceDeps, askService, ServiceFault } from './ask-service.ts';
 import type { Limits } from './options.ts';
 
-/**
- * @param trace headers that let a request be followed; all that the service gets of the client's
- * @param client whose leaving ends it: nobody waits for the answer any more
- * @throws ServiceFault when the service's answer cannot be had, or cannot be said in legacy's words
- */
-export async function translateRead(
-  translator: HttpReadTranslator,
-  legacy: LegacyRequest,
-  pool: Pool,
-  trace: Readonly<Record<string, string>>,
-  limits: Limits,
-  client: EventEmitter,
-): Promise<LegacyAnswer> {
+export type TranslateReadDeps = {
+  readonly upstream: AskServiceDeps<LegacyAnswer>['upstream'];
+  /** Headers that let a request be followed; all that the service gets of the client's. */
+  readonly trace: Readonly<Record<string, string>>;
+  readonly limits: Limits;
+  /** Whose leaving ends it: nobody waits for the answer any more. */
+  readonly client: EventEmitter;
+  /** It may be asked again after it was lost. */
+  readonly isSafe: boolean;
+  readonly isError: IsError | undefined;
+};
+
+/** A TranslationError says what it could not say; anything else is a translator's mistake, and no less final. */
+export function translating<T>(translate: () => T): T {
   try {
-    const request = translator.request(legacy);
-    if ('answer' in request) return request.answer;
-    const asked = { method: 'GET', path: request.ask.path } as const;
-    const response = await askService(pool, asked, trace, limits, client);
-    if (response.status >= 500) throw new ServiceFault('status', `the service answered ${response.status}`);
-    return translator.response(response, legacy);
+    return translate();
   } catch (error) {
-    if (error instanceof ServiceFault) throw error;
-    // A TranslationError says what it could not say; anything else is a translator's mistake, and no less final.
     const message = error instanceof TranslationError ? error.message : 'the translator failed';
     throw new ServiceFault('translation', message, error);
   }
+}
+
+/** @throws ServiceFault when the service's answer cannot be had, or cannot be said in legacy's words */
+export async function translateRead(
+  translator: HttpReadTranslator,
+  legacy: LegacyRequest,
+  { upstream, trace, limits, client, isSafe, isError }: TranslateReadDeps,
+): Promise<LegacyAnswer> {
+  const request = translating(() => translator.request(legacy));
+  if ('answer' in request) return request.answer;
+  return askService(
+    { method: 'GET', path: request.ask.path },
+    {
+      upstream,
+      headers: trace,
+      limits,
+      client,
+      mayRepeat: isSafe,
+      take(response) {
+        if (response.status >= 500)
+          throw new ServiceFault('status', `the service answered ${response.status}`);
+        return translating(() => {
+          const answer = translator.response(response, legacy);
+          return { value: answer, outcome: isError?.(answer) ? 'said-error' : 'answered' };
+        });
+      },
+    },
+  );
 }

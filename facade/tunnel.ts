@@ -6,11 +6,12 @@ import type { Socket } from 'node:net';
 import { type Duplex, pipeline } from 'node:stream';
 import type { Logger } from 'pino';
 import { type FaultCode, faultBody, faultOf, faults, UpstreamError } from './errors.ts';
+import type { Found } from './find-instances.ts';
 import { endToEnd, type HeaderList } from './headers.ts';
 import type { Limits } from './options.ts';
 
 export type Handshake = {
-  readonly upstream: string;
+  readonly upstream: Found;
   readonly path: string;
   /** Without hop-by-hop headers: the tunnel says its own. */
   readonly headers: HeaderList;
@@ -82,13 +83,14 @@ export function createTunnels(limits: Limits, log: Logger): Tunnels {
       open.add(socket);
       socket.once('close', () => open.delete(socket));
       socket.setTimeout(0); // the handshake has its own limit, below
-      const url = new URL(handshake.upstream);
+      const url = new URL(handshake.upstream.origin);
       const outgoing = (url.protocol === 'https:' ? httpsRequest : httpRequest)({
         host: url.hostname.replace(/^\[|\]$/g, ''),
         port: url.port || undefined,
         path: handshake.path,
         method: 'GET',
         agent: false,
+        ...(handshake.upstream.servername !== undefined && { servername: handshake.upstream.servername }),
         setHost: false,
         allowHalfOpen: true,
         headers: [...handshake.headers, 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
@@ -124,7 +126,7 @@ export function createTunnels(limits: Limits, log: Logger): Tunnels {
       });
       outgoing.on('error', (error) => {
         if (socket.destroyed || answered) return;
-        log.warn({ err: error, upstream: handshake.upstream }, 'a websocket could not be opened');
+        log.warn({ err: error, upstream: handshake.upstream.origin }, 'a websocket could not be opened');
         refuse(request, socket, faultOf(error));
       });
       outgoing.end();

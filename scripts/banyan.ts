@@ -10,6 +10,7 @@ import { auditCommand } from './audit.ts';
 import { backfillCommand } from './backfill.ts';
 import { CommandError, isLostConnection, type Output, ServerAwayError, type Startable } from './command.ts';
 import { cutoverCommand } from './cutover.ts';
+import { diffCommand } from './diff.ts';
 import { doctorCommand } from './doctor.ts';
 import { fenceCommand } from './fence.ts';
 import { installCommand } from './install.ts';
@@ -43,6 +44,7 @@ const commands: readonly Startable[] = [
   resumeCommand,
   openCommand,
   statusCommand,
+  diffCommand,
   quarantineCommand,
   auditCommand,
   doctorCommand,

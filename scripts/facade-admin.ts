@@ -29,6 +29,27 @@ export type CapabilityOnFacade = {
   /** Those that the flag, or the owner, decided. */
   readonly unpinnedReadsLastMinute: { readonly legacy: number; readonly service: number };
   readonly fallbacksLastMinute: number;
+  /** Of its reads, those that are mirrored; null when that is no single percentage. */
+  readonly shadowPercent: number | null;
+};
+
+export type UpstreamOnFacade = {
+  readonly name: string;
+  readonly breaker: {
+    readonly state: 'closed' | 'open' | 'half-open';
+    readonly why: string | null;
+    readonly openMsLeft: number;
+  };
+  readonly inFlight: number;
+  readonly waiting: number;
+  readonly fault: string | null;
+  readonly instances: readonly {
+    readonly origin: string;
+    readonly up: boolean;
+    readonly healthy: boolean | null;
+    readonly ejectedMs: number;
+    readonly leaving: boolean;
+  }[];
 };
 
 export type FacadeStatus =
@@ -36,6 +57,7 @@ export type FacadeStatus =
       readonly url: string;
       readonly reachable: true;
       readonly capabilities: readonly CapabilityOnFacade[];
+      readonly upstreams: readonly UpstreamOnFacade[];
     }
   | { readonly url: string; readonly reachable: false; readonly error: string };
 
@@ -59,8 +81,11 @@ export async function statusAt(url: string, token: string): Promise<FacadeStatus
       signal: AbortSignal.timeout(2_000),
     });
     if (!response.ok) return { url, reachable: false, error: `it answered ${response.status}` };
-    const body = (await response.json()) as { capabilities: readonly CapabilityOnFacade[] };
-    return { url, reachable: true, capabilities: body.capabilities };
+    const body = (await response.json()) as {
+      capabilities: readonly CapabilityOnFacade[];
+      upstreams: readonly UpstreamOnFacade[];
+    };
+    return { url, reachable: true, capabilities: body.capabilities, upstreams: body.upstreams };
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     return { url, reachable: false, error: cause instanceof Error ? cause.message : String(cause) };

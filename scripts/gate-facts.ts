@@ -1,10 +1,10 @@
 // Looks up what the gates judge: each fact where it is true, none of them remembered.
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import type { BanyanConfig, Capability, Side } from '../capability/capability.ts';
+import { type BanyanConfig, type Capability, isMirrored, type Side } from '../capability/capability.ts';
 import { readCapability } from '../capability/control-store.ts';
 import { readFences } from '../capability/fence.ts';
 import { fencedTables, readFenceModes } from '../capability/fence-triggers.ts';
-import type { Facts } from '../capability/gate.ts';
+import { type Facts, usualLimits } from '../capability/gate.ts';
 import type { Gated } from '../capability/gates.ts';
 import { type ReplicaRow, readReplicas } from '../capability/replicas.ts';
 import { readWriters } from '../capability/writers.ts';
@@ -15,6 +15,7 @@ import { CommandError, connectAs, type ServerValues } from './command.ts';
 import { lookAround } from './doctor.ts';
 import { type AdminValues, adminToken, onFacade, statusAt } from './facade-admin.ts';
 import { Facades } from './facades.ts';
+import { readParity } from './parity.ts';
 import { readProofs, streamsFrom } from './stream-status.ts';
 
 export type FactsInput = {
@@ -104,6 +105,7 @@ export async function gatherFacts(input: FactsInput, move: Gated): Promise<Facts
     skipped: await skippedOf(on.service, name, fences.legacy.owner),
     mismatched: sum(proofs.map(({ mismatched }) => mismatched)),
     reads: await readsServed(await readReplicas(control), input.token, name),
+    parity: await parityOf(input, fences.legacy.epoch),
     replicas,
     fenceModes: await fenceModes(input),
     writers: await Promise.all(
@@ -211,6 +213,20 @@ async function readsServed(
     legacy: sum(
       ({ unpinnedReadsLastMinute: { legacy }, fallbacksLastMinute }) => legacy + fallbacksLastMinute,
     ),
+  };
+}
+
+/** Of what was mirrored while the present owner owns. @returns null where no facade could be asked */
+async function parityOf({ capability, control, token }: FactsInput, epoch: bigint): Promise<Facts['parity']> {
+  const minutes = capability.gates?.parityMinutes ?? usualLimits.parityMinutes;
+  const summed = await readParity(await readReplicas(control), token, capability.name, minutes);
+  if (summed.epoch === null) return null;
+  const routes = summed.epoch === epoch.toString() ? summed.routes : [];
+  const ages = routes.flatMap(({ newestAgeMs }) => newestAgeMs ?? []);
+  return {
+    mirrored: capability.routes.filter(isMirrored).length,
+    routes: routes.map(({ route, compared, different }) => ({ route, compared, different })),
+    ageMs: ages.length === 0 ? null : Math.min(...ages),
   };
 }
 

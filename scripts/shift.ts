@@ -14,10 +14,11 @@ import {
   withControl,
 } from './command.ts';
 import { adminOptions, facadeStatus, flagFile, onFacade } from './facade-admin.ts';
+import { shadowPercentIn, shiftShadow } from './shadow.ts';
 
-/** The phase that a percentage of reads means. */
-const phaseFor = (percent: number): Phase =>
-  percent === 0 ? 'synced' : percent === 100 ? 'reads' : 'canary';
+/** The phase that a percentage of reads means; a shadow goes on without them. */
+const phaseFor = (percent: number, isShadowed: boolean): Phase =>
+  percent === 0 ? (isShadowed ? 'shadow' : 'synced') : percent === 100 ? 'reads' : 'canary';
 
 const confirmMsMax = 3_000;
 
@@ -38,14 +39,15 @@ async function confirmed(
 
 export const shiftCommand = command({
   name: 'shift',
-  words: 'CAPABILITY --reads PERCENT',
+  words: 'CAPABILITY --reads PERCENT | --shadow PERCENT',
   summary: "Moves a percentage of a capability's reads to its service, or back.",
   help: `
 Needs evidence that the service has the data and that it is right (banyan backfill, banyan verify). Who is moved stays moved while the percentage
 grows; at 0 everybody reads from legacy again. Writes are never shifted: they follow the owner.
   banyan shift reviews --reads 5        a first few
   banyan shift reviews --reads 100      everybody
-  banyan shift reviews --reads 0        back, at once, from any percentage`,
+  banyan shift reviews --reads 0        back, at once, from any percentage
+  banyan shift reviews --shadow 10      mirrors the reads of some clients to the other side; "banyan diff" says how alike both are`,
   options: {
     ...actingOptions,
     ...adminOptions,
@@ -55,13 +57,23 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
       max: 100,
       help: "The percentage of the clients' reads that the service answers.",
     },
+    shadow: {
+      type: 'integer',
+      min: 0,
+      max: 100,
+      help: 'Instead: the percentage of the clients whose reads are mirrored once they are answered.',
+    },
     reason: { type: 'text', help: 'Why, for the audit.' },
   },
   async run({ values, words, output }) {
     const capability = capabilityNamed(await configOf(values), words);
     const percent = values.reads;
-    if (percent === undefined)
-      throw new CommandError('say how many: --reads 0 to --reads 100', { exitCode: 2 });
+    if ((percent === undefined) === (values.shadow === undefined))
+      throw new CommandError('say how many: --reads 0 to --reads 100, or --shadow 0 to --shadow 100', {
+        exitCode: 2,
+      });
+    if (values.shadow !== undefined) return shiftShadow(capability, values.shadow, values, output);
+    if (percent === undefined) throw new Error('one of the two was given');
     if (values.unleashUrl)
       throw new CommandError(
         `the facades follow the Unleash at ${values.unleashUrl}: set the rollout of "${readFlag(capability.name)}" there`,
@@ -88,7 +100,8 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
             : `nothing says that the service has the data of ${capability.name}: run "banyan backfill ${capability.name}", then "banyan verify ${capability.name}" first`,
         );
       }
-      const to = percent === 0 && current.phase === 'legacy' ? 'legacy' : phaseFor(percent);
+      const isShadowed = (shadowPercentIn(file, capability.name) ?? 1) > 0;
+      const to = percent === 0 && current.phase === 'legacy' ? 'legacy' : phaseFor(percent, isShadowed);
       const deed = {
         actor: actorOf(values.actor),
         action: 'shift',

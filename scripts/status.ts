@@ -1,4 +1,4 @@
-import { readFlag, type Side } from '../capability/capability.ts';
+import { readFlag, type Side, shadowFlag } from '../capability/capability.ts';
 import { readChange } from '../capability/change-store.ts';
 import { evidenceInForce, readCapability } from '../capability/control-store.ts';
 import { type FenceRow, readFences } from '../capability/fence.ts';
@@ -15,7 +15,7 @@ import {
   serverOptions,
   withControl,
 } from './command.ts';
-import { adminOptions, facadeStatus, flagFile, onFacade } from './facade-admin.ts';
+import { adminOptions, facadeStatus, flagFile, onFacade, type UpstreamOnFacade } from './facade-admin.ts';
 import { type Proof, readProofs, type StreamStatus, streamsFrom } from './stream-status.ts';
 
 const percent = (value: number | null | undefined) =>
@@ -119,6 +119,33 @@ function describeEvidence({
   return parts.filter((part) => part !== undefined).join(', ');
 }
 
+/** What is not as it should be with an upstream: nothing, when all is well. */
+function describeUpstream({
+  name,
+  breaker,
+  waiting,
+  fault,
+  instances,
+}: UpstreamOnFacade): string | undefined {
+  const named = instances.filter(({ leaving }) => !leaving);
+  const out = named.filter(({ up }) => !up);
+  const notes = [
+    breaker.state === 'open'
+      ? `its breaker is OPEN for another ${breaker.openMsLeft} ms (${breaker.why})`
+      : breaker.state === 'half-open'
+        ? `its breaker is half open (${breaker.why})`
+        : undefined,
+    ...out.map(
+      ({ origin, healthy, ejectedMs }) =>
+        `${origin} is left out ${healthy === false ? 'for its health checks' : `for its failures, for another ${ejectedMs} ms`}`,
+    ),
+    named.length === 0 ? 'no instance is known' : undefined,
+    fault === null ? undefined : `its instances cannot be had: ${fault}`,
+    waiting > 0 ? `${waiting} requests wait for room` : undefined,
+  ].filter((note) => note !== undefined);
+  return notes.length === 0 ? undefined : `upstream ${name}: ${notes.join('; ')}`;
+}
+
 export const statusCommand = command({
   name: 'status',
   words: '',
@@ -150,6 +177,7 @@ behind for long has no worker, or has stopped: then it says for what, and what t
         const served = onFacade(facade, name);
         const changing = await readChange(control, name);
         const flag = flags?.find((each) => each.name === readFlag(name));
+        const shadow = flags?.find((each) => each.name === shadowFlag(name));
         found.push({
           name,
           team,
@@ -173,6 +201,9 @@ behind for long has no worker, or has stopped: then it says for what, and what t
           ),
           proposedPercent: flags ? (rolloutPercent(flag) ?? null) : (served?.proposedPercent ?? null),
           effectivePercent: served?.effectivePercent ?? null,
+          shadowPercent:
+            served?.shadowPercent ??
+            (flags && served === undefined ? (rolloutPercent(shadow) ?? null) : null),
           interlock: interlock.open ? null : interlock.why,
           readsLastMinute: served?.readsLastMinute ?? null,
         });
@@ -193,6 +224,10 @@ behind for long has no worker, or has stopped: then it says for what, and what t
       output.say(
         `  reads        proposed ${percent(each.proposedPercent)}, effective ${percent(each.effectivePercent)}${each.interlock ? ` (held at legacy: ${each.interlock})` : ''}`,
       );
+      if (each.shadowPercent !== 0)
+        output.say(
+          `  shadow       ${percent(each.shadowPercent)} of the reads are mirrored: "banyan diff ${each.name}" says how alike both sides answer`,
+        );
       if (each.readsLastMinute)
         output.say(
           `  last minute  ${each.readsLastMinute.service} reads from the service, ${each.readsLastMinute.legacy} from legacy`,
@@ -203,8 +238,16 @@ behind for long has no worker, or has stopped: then it says for what, and what t
         ? 'facade: none is known; give --admin-url and BANYAN_ADMIN_TOKEN'
         : `facade: ${facade.url} ${facade.reachable ? 'answers' : `does not answer (${facade.error})`}`,
     );
+    const upstreams = facade?.reachable ? facade.upstreams : null;
+    for (const upstream of upstreams ?? []) {
+      const line = describeUpstream(upstream);
+      if (line !== undefined) output.say(line);
+    }
     return {
-      result: { capabilities, facade: facade ? { url: facade.url, reachable: facade.reachable } : null },
+      result: {
+        capabilities,
+        facade: facade ? { url: facade.url, reachable: facade.reachable, upstreams } : null,
+      },
     };
   },
 });

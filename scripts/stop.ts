@@ -1,4 +1,5 @@
 import { record } from '../capability/control-store.ts';
+import { setShadowPercent } from '../capability/flag-file.ts';
 import {
   actingOptions,
   actorOf,
@@ -8,13 +9,14 @@ import {
   standingOf,
   withControl,
 } from './command.ts';
-import { adminOptions } from './facade-admin.ts';
+import { adminOptions, flagFile } from './facade-admin.ts';
+import { shadowPercentIn } from './shadow.ts';
 import { shiftCommand } from './shift.ts';
 
 export const stopCommand = command({
   name: 'stop',
   words: 'CAPABILITY',
-  summary: 'Puts the reads back on the owner, from any phase, at once.',
+  summary: 'Puts the reads back on the owner and the shadow off, from any phase, at once.',
   help: `
 For the night on which something is wrong and nobody knows yet what. Before the change of owner that is legacy: as "banyan
 shift --reads 0". After it the service owns, and its reads are there already: the way back is "banyan rollback".`,
@@ -25,19 +27,24 @@ shift --reads 0". After it the service owns, and its reads are there already: th
   },
   async run({ values, words, output }) {
     const { name } = capabilityNamed(await configOf(values), words);
+    const file = values.unleashUrl ? undefined : flagFile(values);
+    const shadow = file === undefined ? undefined : (shadowPercentIn(file, name) ?? null);
+    // First: whatever becomes of the rest, nothing is mirrored any more.
+    if (file !== undefined && shadow !== 0) setShadowPercent(file, name, 0);
     const phase = await withControl(values, async (control) => {
       const { phase } = await standingOf(control, name);
-      if (phase === 'owned' || phase === 'retired')
+      const wasShadowed = shadow !== undefined && shadow !== 0;
+      if (phase === 'owned' || phase === 'retired' || wasShadowed)
         await record(control, name, {
           actor: actorOf(values.actor),
           action: 'stop',
           reason: values.reason,
-          detail: { phase },
+          detail: { phase, ...(wasShadowed && { shadow }) },
         });
       return phase;
     });
     if (phase !== 'owned' && phase !== 'retired')
-      return shiftCommand.run({ values: { ...values, reads: 0 }, words, output });
+      return shiftCommand.run({ values: { ...values, reads: 0, shadow: undefined }, words, output });
     output.say(
       `${name} is ${phase}: the service owns it, and answers its reads. ${phase === 'owned' ? `To have the monolith own it again: banyan rollback ${name}` : 'There is no way back from retired'}`,
     );

@@ -18,7 +18,7 @@ export default {
     name: 'things', team: 'test', tables: [identity('item')], references: [], writers: { legacy: ['app'], service: ['app'] },
     service: { upstream: 'things', database: 'things', isRefusal: ({ status }) => status === 409 },
     // A command is begun while a stream is kept from going on, on a machine that is short of time.
-    gates: { lagMsMax: 30_000 },
+    gates: { lagMsMax: 30_000, parityComparedMin: 0 },
     routes: [{
       method: 'GET', path: '/things', kind: 'read', safe: true,
       translate: {

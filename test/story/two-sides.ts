@@ -2,7 +2,7 @@
 // translators as the facade does it. The monolith that is consulted is the one that is compared with: members,
 // products, orders and photos stay in it.
 import { exportJWK, generateKeyPair } from 'jose';
-import { type Pool, request } from 'undici';
+import { Pool, request } from 'undici';
 import { jsonText } from '../../acl/http.ts';
 import * as rows from '../../acl/reviews/rows.ts';
 import type { RowTranslator } from '../../acl/translator.ts';
@@ -10,9 +10,10 @@ import { loadConfig } from '../../capability/load-config.ts';
 import { createReviewsService } from '../../extracted/reviews/service.ts';
 import { migrations, type TestDatabase, testDatabase } from '../../extracted/reviews/test-database.ts';
 import { jsonOrText } from '../../facade/ask.ts';
-import { createPool } from '../../facade/forwarder.ts';
+import { askAside } from '../../facade/ask-aside.ts';
 import { createIdentities, type Identities, readSigningKey } from '../../facade/identity-bridge.ts';
 import { parseFacadeOptions } from '../../facade/options.ts';
+import { oneUpstream } from '../../facade/test-servers.ts';
 import { type TranslatedWrite, translateWrite } from '../../facade/translate-write.ts';
 import { type TestShop, testShop } from '../../legacy-monolith/test-shop.ts';
 
@@ -100,13 +101,14 @@ export async function startTwoSides(): Promise<TwoSides> {
     logLevel: 'silent',
     identity,
   });
-  const servicePool = createPool(await service.app.listen({ host: '127.0.0.1', port: 0 }), limits);
-  const legacyPool = createPool(shop.url, limits);
+  const reviews = oneUpstream(await service.app.listen({ host: '127.0.0.1', port: 0 }));
+  const legacyPool = new Pool(shop.url);
+  const legacyUpstream = oneUpstream(shop.url);
   for (const translator of Object.values(rows)) await copy(translator, shop, database);
   const [last] = await shop.database.rows('SELECT MAX(RVW_SEQ) AS id FROM TB_RVW_MST');
   await shop.database.sql.query('ALTER TABLE TB_RVW_MST AUTO_INCREMENT = ?', [Number(last?.id) + 1]);
   await database.sql.query('ALTER TABLE review AUTO_INCREMENT = ?', [Number(last?.id) + 1]);
-  const identities = createIdentities({ declaration, legacy: legacyPool, key, limits });
+  const identities = createIdentities({ declaration, askLegacy: askAside(legacyUpstream), key, limits });
 
   async function translated(step: Step): Promise<TranslatedWrite> {
     const { path, query = '', cookie, contentType, body = '' } = step;
@@ -122,10 +124,11 @@ export async function startTwoSides(): Promise<TwoSides> {
       user,
     };
     return translateWrite(translator, legacy, {
-      pool: servicePool,
+      upstream: reviews,
       headers: await identities.headersFor(user, 'reviews'),
       limits,
       isRefusal,
+      isError: undefined,
       consult: (question, method) => consult(legacyPool, question, method, cookie),
     });
   }
@@ -150,7 +153,7 @@ export async function startTwoSides(): Promise<TwoSides> {
       return { status: result.answer.status, text: jsonText(result.answer.body) };
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all([servicePool.destroy(), legacyPool.destroy()]);
+      await Promise.all([reviews.stop(), legacyUpstream.stop(), legacyPool.destroy()]);
       await service.stop();
       await database[Symbol.asyncDispose]();
       await shop[Symbol.asyncDispose]();

@@ -1,0 +1,105 @@
+// Moves the percentage of a capability's reads that are mirrored, and with it the phase: what "banyan shift --shadow" does.
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Connection } from 'mysql2/promise';
+import { type Capability, shadowFlag } from '../capability/capability.ts';
+import { change, evidenceInForce, record } from '../capability/control-store.ts';
+import { readFlagFile, rolloutPercent, setShadowPercent } from '../capability/flag-file.ts';
+import type { Phase } from '../capability/phase.ts';
+import {
+  actorOf,
+  CommandError,
+  type Done,
+  type Output,
+  type ServerValues,
+  standingOf,
+  withControl,
+} from './command.ts';
+import { type AdminValues, facadeStatus, flagFile, onFacade } from './facade-admin.ts';
+
+export type ShadowValues = ServerValues &
+  AdminValues & { readonly actor: string | undefined; readonly reason: string | undefined };
+
+const confirmMsMax = 3_000;
+
+/** Of the flag file; undefined when the flag is no plain rollout. */
+export const shadowPercentIn = (file: string, capability: string): number | undefined =>
+  rolloutPercent(readFlagFile(file).features.find(({ name }) => name === shadowFlag(capability)));
+
+/** Undefined where the phase says nothing of it. */
+function phaseFor(percent: number, phase: Phase): Phase | undefined {
+  if (percent > 0 && phase === 'synced') return 'shadow';
+  return percent === 0 && phase === 'shadow' ? 'synced' : undefined;
+}
+
+async function mayBeMirrored(control: Connection, name: string, phase: Phase): Promise<void> {
+  if (phase === 'retired')
+    throw new CommandError(
+      `${name} is retired: legacy follows no more, and there is nothing to compare with`,
+    );
+  if (!(await evidenceInForce(control, name, 'backfilled')))
+    throw new CommandError(
+      `nothing says that the service has the data of ${name}: run "banyan backfill ${name}" first`,
+    );
+}
+
+/** @returns once a facade has been seen to follow, or none could be asked */
+export async function shiftShadow(
+  { name }: Capability,
+  percent: number,
+  values: ShadowValues,
+  output: Output,
+): Promise<Done> {
+  if (values.unleashUrl)
+    throw new CommandError(
+      `the facades follow the Unleash at ${values.unleashUrl}: set the rollout of "${shadowFlag(name)}" there`,
+    );
+  const file = flagFile(values);
+  if (!file)
+    throw new CommandError('which flag file do the facades watch? Give --flags or BANYAN_FLAGS', {
+      exitCode: 2,
+    });
+  const was = shadowPercentIn(file, name);
+  // Off means off, whatever becomes of the rest.
+  if (percent === 0) setShadowPercent(file, name, percent);
+  const phase = await withControl(values, async (control) => {
+    const current = await standingOf(control, name);
+    if (percent > 0) await mayBeMirrored(control, name, current.phase);
+    const to = phaseFor(percent, current.phase);
+    const deed = {
+      actor: actorOf(values.actor),
+      action: 'shift',
+      reason: values.reason,
+      detail: { shadow: percent, was: was ?? 'a flag of another kind' },
+    };
+    const movePhase = async () => {
+      if (to === undefined) await record(control, name, deed);
+      else await change(control, { capability: name, from: current, to, deed });
+    };
+    await movePhase();
+    if (percent > 0) setShadowPercent(file, name, percent);
+    return to ?? current.phase;
+  });
+  output.say(`${name}: mirrored reads ${was ?? '?'} % → ${percent} %, phase ${phase}`);
+  const start = performance.now();
+  let confirmedMs: number | undefined;
+  let isReachable = false;
+  do {
+    const status = await facadeStatus(values);
+    isReachable = status?.reachable === true;
+    if (!isReachable) break;
+    if (onFacade(status, name)?.shadowPercent === percent)
+      confirmedMs = Math.round(performance.now() - start);
+    else await delay(50);
+  } while (confirmedMs === undefined && performance.now() - start < confirmMsMax);
+  output.say(
+    confirmedMs !== undefined
+      ? `the facade follows, ${confirmedMs} ms later`
+      : isReachable
+        ? `the facade does not follow after ${confirmMsMax} ms: "banyan status" says more`
+        : 'no facade was asked whether it follows: give --admin-url and BANYAN_ADMIN_TOKEN to have it confirmed',
+  );
+  return {
+    result: { capability: name, shadow: percent, was: was ?? null, phase, confirmedMs: confirmedMs ?? null },
+    exitCode: isReachable && confirmedMs === undefined ? 1 : 0,
+  };
+}
