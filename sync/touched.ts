@@ -150,14 +150,18 @@ export class Touched implements Companion {
     for (const mismatch of await readMismatches(books, key, mismatchesMax))
       this.#mismatches.set(nameOf(mismatch), mismatch);
     let carried: Suspect[] = [];
+    let hasApplied = isApplying();
     while (!signal.aborted) {
       let busyMs = 0;
       if (!isApplying()) {
-        // Who watches proves nothing, and nobody waits for it any more: the other side owns these rows now.
+        // Who watches proves nothing, and nobody waits for it any more: the other side owns these rows now. Once only: when this side
+        // owns again, its first rows pass before they are committed.
         this.#turn = undefined;
-        this.#forget();
+        if (hasApplied) this.#forget();
+        hasApplied = false;
         carried = [];
       } else {
+        hasApplied = true;
         try {
           [carried, busyMs] = await this.#look(carried, signal);
         } catch (error) {
@@ -175,7 +179,7 @@ export class Touched implements Companion {
 
   /** What a worker before this one had not looked at passes once more; where it cannot, it is counted. */
   async #recover(signal: AbortSignal): Promise<void> {
-    const { books, key, begun, readAgain, isApplying, onTrouble } = this.#options;
+    const { books, key, begun, plan, readAgain, isApplying, onTrouble } = this.#options;
     const left = await readTouched(books, key);
     for (const { table, skipped } of left) this.#table(table).skipped += skipped;
     const from = await readProvenUpTo(books, key);
@@ -189,7 +193,10 @@ export class Touched implements Companion {
       if (signal.aborted) return;
       if (isDisconnected(error) || (error instanceof BinlogError && error.code === 'unreachable'))
         throw error;
-      for (const { table, waiting } of left) this.#table(table).skipped += Math.max(1, waiting);
+      // How many is known only as of a second before: that there may be some must be told of every table.
+      const waiting = new Map(left.map((each) => [each.table, each.waiting]));
+      for (const name of new Set((await plan()).map(({ source }) => source.table)))
+        this.#table(name).skipped += Math.max(1, waiting.get(name) ?? 0);
       onTrouble(error);
     }
   }
