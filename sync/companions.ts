@@ -8,6 +8,9 @@ export const together = (companions: readonly Companion[]): Companion => ({
   turned: (turn) => {
     for (const each of companions) each.turned?.(turn);
   },
+  handedOver: () => {
+    for (const each of companions) each.handedOver?.();
+  },
   missed: (mark) => {
     for (const each of companions) each.missed?.(mark);
   },

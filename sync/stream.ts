@@ -36,6 +36,8 @@ export type Companion = {
   missed?(mark: string): void;
   /** A turn of the source has passed: a change of owner waits for what is to be proven before its close. */
   turned?(turn: bigint): void;
+  /** The target owns from here on. */
+  handedOver?(): void;
 };
 
 /** What gives the changes: a reader of the binlog. */
@@ -432,6 +434,7 @@ export class Stream {
       if (!isDone) throw error;
       await this.#commit([], 0);
     }
+    this.#options.companion?.handedOver?.();
   }
 
   /** Not with the next rows or the next second: writers are being held. */

@@ -135,6 +135,11 @@ export class Touched implements Companion {
     this.#wake();
   }
 
+  /** What waits is the other side's now, and never looked at here. */
+  handedOver(): void {
+    this.#forget();
+  }
+
   /** What is skipped up to now is proven by a verification that begins now. */
   verifying(sourceTables: readonly string[]): () => void {
     const before = sourceTables.map((name) => [this.#table(name), this.#table(name).skipped] as const);
@@ -150,18 +155,14 @@ export class Touched implements Companion {
     for (const mismatch of await readMismatches(books, key, mismatchesMax))
       this.#mismatches.set(nameOf(mismatch), mismatch);
     let carried: Suspect[] = [];
-    let hasApplied = isApplying();
     while (!signal.aborted) {
       let busyMs = 0;
       if (!isApplying()) {
-        // Who watches proves nothing, and nobody waits for it any more: the other side owns these rows now. Once only: when this side
-        // owns again, its first rows pass before they are committed.
+        // Who watches proves nothing, and nobody waits for it. What waits has passed already, and is committed in a moment.
         this.#turn = undefined;
-        if (hasApplied) this.#forget();
-        hasApplied = false;
+        for (const table of this.#tables.values()) table.underway = 0;
         carried = [];
       } else {
-        hasApplied = true;
         try {
           [carried, busyMs] = await this.#look(carried, signal);
         } catch (error) {

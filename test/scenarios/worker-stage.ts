@@ -16,6 +16,13 @@ export const sessionsLiveOn: readonly Mutation[] = [
   { file: 'sync/frame.ts', replace: 'wait_timeout = 5, innodb', by: 'wait_timeout = 600, innodb' },
 ];
 
+/** A worker that goes on when another one holds its lease. */
+export const withoutLease: Mutation = {
+  file: 'sync/worker.ts',
+  replace: 'if (!(await takeLease(sql, capability.name, holder)))',
+  by: 'if (!(await takeLease(sql, capability.name, holder)) && renewMs < 0)',
+};
+
 export const withoutCompareAndSet: Mutation = {
   file: 'sync/frame.ts',
   replace: ' AND seq = ?; ',

@@ -12,6 +12,7 @@ import {
   startWorkerStage,
   type WorkerStage,
   withoutCompareAndSet,
+  withoutLease,
   withoutLook,
 } from './worker-stage.ts';
 
@@ -172,21 +173,17 @@ test('nor the position compared: the fence names another', { timeout: 60_000 }, 
     ...sessionsLiveOn,
     withoutCompareAndSet,
     // What says no shall be the fence, not the lease that it finds lost.
-    {
-      file: 'sync/worker.ts',
-      replace: 'if (!(await takeLease(sql, capability.name, holder)))\n        throw',
-      by: 'if (!(await takeLease(sql, capability.name, holder)) && both.aborted)\n        throw',
-    },
+    withoutLease,
   ]);
   expect(faults).toEqual([expect.stringContaining('fence-disagrees')]);
 });
 
-test('without all three: what the client wrote is overwritten by what was there before', {
+test('without any of them: what the client wrote is overwritten by what was there before', {
   timeout: 60_000,
 }, async () => {
   const { id, first, second, goOn } = await stopAndSucceed(
     'first',
-    [...sessionsLiveOn, withoutCompareAndSet, withoutLook],
+    [...sessionsLiveOn, withoutLease, withoutCompareAndSet, withoutLook],
     { lease: 'is ended' },
   );
   await stage.pair.turn('service');
