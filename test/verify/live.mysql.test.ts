@@ -210,6 +210,44 @@ test('what a killed worker had applied and not looked at, the next one looks at'
   expect(await verified(pair, things, '--repair', '--execute')).toMatchObject({ ok: true, repaired: 1 });
 });
 
+test('the first rows of a new owner are looked at, however long their commit takes', {
+  timeout: 60_000,
+}, async () => {
+  await run(
+    'legacy',
+    'CREATE TRIGGER spoil BEFORE INSERT ON bulk FOR EACH ROW SET NEW.n = IF(NEW.id = 22, NEW.n + 1, NEW.n)',
+    false,
+  );
+  const sql = await pair.connect('legacy');
+  await sql.query('START TRANSACTION');
+  await sql.query(
+    "SELECT seq FROM banyan.banyan_stream WHERE capability = ? AND source = 'service' FOR UPDATE",
+    [things],
+  );
+  await pair.turn('service');
+  await run('service', 'INSERT INTO bulk VALUES (21, 1), (22, 2)');
+  // The stream has read them, and cannot commit: it still stands where it only watched.
+  await until('they have passed', async () => (await stream('service'))?.unproven === 2);
+  const watched = async () => {
+    const [row] = await pair.service.query(
+      "SELECT position FROM banyan.banyan_proven_up_to WHERE capability = ? AND source = 'legacy'",
+      [things],
+    );
+    return String(row?.position);
+  };
+  const before = await watched();
+  await until('a second has gone by', async () => (await watched()) !== before);
+  expect((await stream('service'))?.unproven).toBe(2);
+  await sql.query('ROLLBACK');
+  sql.destroy();
+  await until('the mismatch', async () => (await stream('service'))?.mismatched === 1, {
+    explain: async () => pair.logs(),
+  });
+  await run('legacy', 'DROP TRIGGER spoil', false);
+  expect(await verified(pair, things, '--repair', '--execute')).toMatchObject({ ok: true, repaired: 1 });
+  await pair.turn('legacy');
+});
+
 test('what is too much to look at is counted, until a verification proves it', {
   timeout: 60_000,
 }, async () => {
