@@ -6,13 +6,14 @@ import type { Connection } from 'mysql2/promise';
 import { TranslationError } from '../acl/translation-error.ts';
 import type { Row } from '../acl/translator.ts';
 import { BinlogError } from './binlog/errors.ts';
-import { imagesOf, type RowImage, type RowChange as RowImages } from './binlog/rows.ts';
+import type { RowChange as RowImages } from './binlog/rows.ts';
 import type { TableShape } from './binlog/table-map.ts';
 import { type FrameKey, isDisconnected, type StreamState } from './frame.ts';
 import type { TableMapping } from './mapping.ts';
 import { type Position, printPosition } from './position.ts';
 import { rowKey } from './quarantine.ts';
 import type { Companion } from './stream.ts';
+import { TouchedKeys } from './touched-keys.ts';
 import {
   deleteMismatch,
   type Mismatch,
@@ -46,8 +47,6 @@ export type TouchedOptions = {
   readonly onTrouble: (error: unknown) => void;
 };
 
-/** Keys that are remembered; with more of them they are counted only. */
-const keysMax = 10_000;
 /** Looked at together. */
 const batchMax = 500;
 /** Between two looks; or longer, so that looking, and waiting for the stream, takes no more than a third of the time. */
@@ -59,23 +58,12 @@ const mismatchesMax = 1_000;
 const againMs = 5_000;
 const saveMs = 1_000;
 
-type Table = {
-  readonly waiting: Map<string, Row>;
-  /** Of those, the first: they had passed before the place that is to be proven next. */
-  older: number;
-  /** Taken out of `waiting`, and not proven yet. */
-  underway: number;
-  skipped: number;
-  saved: string;
-};
-
 export class Touched implements Companion {
   readonly #options: TouchedOptions;
-  readonly #tables = new Map<string, Table>();
+  readonly #keys = new TouchedKeys();
+  readonly #saved = new Map<string, string>();
   readonly #mismatches = new Map<string, Mismatch>();
-  readonly #places = new WeakMap<TableShape, readonly number[]>();
   #parts = new Map<string, Part[]>();
-  #waiting = 0;
   #savedAt = 0;
   #againAt = 0;
   /** Everything that was touched before it is to be proven now: a change of owner waits for it. */
@@ -91,9 +79,7 @@ export class Touched implements Companion {
 
   /** Changes and keys of which nothing is proven at this moment. */
   get unproven(): number {
-    let sum = this.#waiting;
-    for (const { underway, skipped } of this.#tables.values()) sum += underway + skipped;
-    return sum;
+    return this.#keys.unproven;
   }
 
   get mismatched(): number {
@@ -101,29 +87,7 @@ export class Touched implements Companion {
   }
 
   passed(mapping: TableMapping, rows: readonly RowImages[], shape: TableShape): void {
-    const table = this.#table(mapping.sourceTable);
-    for (const image of imagesOf(rows)) this.#touch(table, mapping, image, shape);
-  }
-
-  #touch(table: Table, { sourceKey }: TableMapping, image: RowImage, shape: TableShape): void {
-    if (this.#waiting >= keysMax) {
-      table.skipped++;
-      return;
-    }
-    let places = this.#places.get(shape);
-    if (!places) {
-      places = sourceKey.map((name) => shape.columns.findIndex((column) => column.name === name));
-      this.#places.set(shape, places);
-    }
-    const values = places.map((place) => image[place] ?? null);
-    const size = table.waiting.size;
-    table.waiting.set(
-      values
-        .map((value) => (value instanceof Uint8Array ? Buffer.from(value).toString('hex') : value))
-        .join('\0'),
-      Object.fromEntries(sourceKey.map((name, at) => [name, values[at] ?? null])),
-    );
-    this.#waiting += table.waiting.size - size;
+    this.#keys.add(mapping, rows, shape);
   }
 
   mark(): undefined {
@@ -137,15 +101,12 @@ export class Touched implements Companion {
 
   /** What waits is the other side's now, and never looked at here. */
   handedOver(): void {
-    this.#forget();
+    this.#keys.forget();
   }
 
   /** What is skipped up to now is proven by a verification that begins now. */
   verifying(sourceTables: readonly string[]): () => void {
-    const before = sourceTables.map((name) => [this.#table(name), this.#table(name).skipped] as const);
-    return () => {
-      for (const [table, skipped] of before) table.skipped = Math.max(0, table.skipped - skipped);
-    };
+    return this.#keys.proving(sourceTables);
   }
 
   /** Until the signal. @throws when a connection is lost */
@@ -160,14 +121,15 @@ export class Touched implements Companion {
       if (!isApplying()) {
         // Who watches proves nothing, and nobody waits for it. What waits has passed already, and is committed in a moment.
         this.#turn = undefined;
-        for (const table of this.#tables.values()) table.underway = 0;
+        this.#keys.settle();
         carried = [];
       } else {
         try {
           [carried, busyMs] = await this.#look(carried, signal);
         } catch (error) {
           if (isDisconnected(error) || !(error instanceof Error) || !('sqlState' in error)) throw error;
-          this.#giveUp();
+          this.#parts = new Map();
+          this.#keys.giveUp();
           carried = [];
           this.#options.onTrouble(error);
         }
@@ -182,7 +144,7 @@ export class Touched implements Companion {
   async #recover(signal: AbortSignal): Promise<void> {
     const { books, key, begun, plan, readAgain, isApplying, onTrouble } = this.#options;
     const left = await readTouched(books, key);
-    for (const { table, skipped } of left) this.#table(table).skipped += skipped;
+    for (const { table, skipped } of left) this.#keys.skip(table, skipped);
     const from = await readProvenUpTo(books, key);
     const state = await unlessAborted(begun, signal);
     // Who watches has proven everything before it gave up the writes.
@@ -197,7 +159,7 @@ export class Touched implements Companion {
       // How many is known only as of a second before: that there may be some must be told of every table.
       const waiting = new Map(left.map((each) => [each.table, each.waiting]));
       for (const name of new Set((await plan()).map(({ source }) => source.table)))
-        this.#table(name).skipped += Math.max(1, waiting.get(name) ?? 0);
+        this.#keys.skip(name, Math.max(1, waiting.get(name) ?? 0));
       onTrouble(error);
     }
   }
@@ -211,41 +173,15 @@ export class Touched implements Companion {
 
   /** What is skipped, only a verification proves: then it is not said, and no owner changes. */
   async #saveProven(turn: bigint): Promise<void> {
-    if (this.#waiting > 0) return;
+    if (this.#keys.waiting > 0) return;
     const { books, key } = this.#options;
-    if ([...this.#tables.values()].every(({ skipped }) => skipped === 0)) await saveProven(books, key, turn);
+    if (!this.#keys.hasSkipped) await saveProven(books, key, turn);
     if (this.#turn === turn) this.#turn = undefined;
-  }
-
-  #table(name: string): Table {
-    let table = this.#tables.get(name);
-    if (!table) {
-      table = { waiting: new Map(), older: 0, underway: 0, skipped: 0, saved: '' };
-      this.#tables.set(name, table);
-    }
-    return table;
-  }
-
-  /** What is under way cannot be looked at: only a verification will prove it. */
-  #giveUp(): void {
-    this.#parts = new Map();
-    for (const table of this.#tables.values()) table.skipped += table.underway + table.waiting.size;
-    this.#forget();
-  }
-
-  #forget(): void {
-    if (this.#waiting === 0 && [...this.#tables.values()].every(({ underway }) => underway === 0)) return;
-    for (const table of this.#tables.values()) {
-      table.underway = 0;
-      table.older = 0;
-      table.waiting.clear();
-    }
-    this.#waiting = 0;
   }
 
   /** @returns the rows that are to be looked at again, and how long it took */
   async #look(carried: readonly Suspect[], signal: AbortSignal): Promise<[Suspect[], number]> {
-    if (this.#waiting === 0 && carried.length === 0 && !this.#isDueAgain()) return [[], 0];
+    if (this.#keys.waiting === 0 && carried.length === 0 && !this.#isDueAgain()) return [[], 0];
     const startedAt = performance.now();
     if (this.#parts.size === 0)
       this.#parts = Map.groupBy(await this.#options.plan(), ({ source }) => source.table);
@@ -259,24 +195,15 @@ export class Touched implements Companion {
     for (const difference of differences) await this.#found(difference);
     const open = new Set([...restless, ...differences.map(({ suspect }) => suspect)]);
     await this.#mended(suspects.filter((suspect) => !open.has(suspect)));
-    for (const table of this.#tables.values()) table.underway = 0;
-    for (const { part } of restless) this.#table(part.source.table).underway++;
+    this.#keys.settle([...restless].map(({ part }) => part.source.table));
     return [[...restless], performance.now() - startedAt];
   }
 
   /** Keys that wait, of each table some. */
   #take(): Suspect[] {
-    const suspects: Suspect[] = [];
-    for (const [name, table] of this.#tables) {
-      const taken = [...table.waiting].slice(0, batchMax);
-      for (const [text] of taken) table.waiting.delete(text);
-      this.#waiting -= taken.length;
-      table.underway += taken.length;
-      table.older = Math.max(0, table.older - taken.length);
-      const keys = taken.map(([, key]) => key);
-      for (const part of this.#parts.get(name) ?? []) suspects.push(...suspectsOf(part, keys));
-    }
-    return suspects;
+    return [...this.#keys.take(batchMax)].flatMap(([name, keys]) =>
+      (this.#parts.get(name) ?? []).flatMap((part) => suspectsOf(part, keys)),
+    );
   }
 
   #isDueAgain(): boolean {
@@ -298,7 +225,7 @@ export class Touched implements Companion {
     const mismatch = mismatchOf(difference.suspect);
     const name = nameOf(mismatch);
     if (this.#mismatches.size >= mismatchesMax && !this.#mismatches.has(name)) {
-      this.#table(mismatch.table).skipped++;
+      this.#keys.skip(mismatch.table, 1);
       return;
     }
     this.#mismatches.set(name, mismatch);
@@ -319,19 +246,18 @@ export class Touched implements Companion {
   async #save(isSettled: boolean): Promise<void> {
     if (performance.now() - this.#savedAt < saveMs) return;
     this.#savedAt = performance.now();
-    for (const [name, table] of this.#tables) {
-      const waiting = table.waiting.size + table.underway;
-      const saved = `${waiting} ${table.skipped}`;
-      if (saved === table.saved) continue;
-      await saveTouched(this.#options.books, this.#options.key, name, waiting, table.skipped);
-      table.saved = saved;
+    for (const { table, waiting, skipped } of this.#keys.standing()) {
+      const text = `${waiting} ${skipped}`;
+      if (text === this.#saved.get(table)) continue;
+      await saveTouched(this.#options.books, this.#options.key, table, waiting, skipped);
+      this.#saved.set(table, text);
     }
     // After what is only counted: it will not be read again.
-    if (!isSettled || [...this.#tables.values()].some(({ older }) => older > 0)) return;
+    if (!isSettled || this.#keys.hasOlder) return;
     if (this.#next) await this.#saveUpTo(this.#next);
     // All that the stream has committed has passed here.
     this.#next = this.#options.committed();
-    for (const table of this.#tables.values()) table.older = table.waiting.size;
+    this.#keys.beginOlder();
   }
 
   async #saveUpTo({ position, sourceServer }: StreamState): Promise<void> {
