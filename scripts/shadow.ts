@@ -1,5 +1,4 @@
 // Moves the percentage of a capability's reads that are mirrored, and with it the phase: what "banyan shift --shadow" does.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { type Capability, shadowFlag } from '../capability/capability.ts';
 import { change, evidenceInForce, record } from '../capability/control-store.ts';
@@ -14,12 +13,11 @@ import {
   standingOf,
   withControl,
 } from './command.ts';
-import { type AdminValues, facadeStatus, flagFile, onFacade } from './facade-admin.ts';
+import type { AdminValues } from './facade-admin.ts';
+import { describeFollowed, exitCodeOf, flagFileOf, untilFollowed } from './move-flag.ts';
 
 export type ShadowValues = ServerValues &
   AdminValues & { readonly actor: string | undefined; readonly reason: string | undefined };
-
-const confirmMsMax = 3_000;
 
 /** Of the flag file; undefined when the flag is no plain rollout. */
 export const shadowPercentIn = (file: string, capability: string): number | undefined =>
@@ -49,15 +47,7 @@ export async function shiftShadow(
   values: ShadowValues,
   output: Output,
 ): Promise<Done> {
-  if (values.unleashUrl)
-    throw new CommandError(
-      `the facades follow the Unleash at ${values.unleashUrl}: set the rollout of "${shadowFlag(name)}" there`,
-    );
-  const file = flagFile(values);
-  if (!file)
-    throw new CommandError('which flag file do the facades watch? Give --flags or BANYAN_FLAGS', {
-      exitCode: 2,
-    });
+  const file = flagFileOf(shadowFlag(name), values);
   const was = shadowPercentIn(file, name);
   // Off means off, whatever becomes of the rest.
   if (percent === 0) setShadowPercent(file, name, percent);
@@ -80,26 +70,10 @@ export async function shiftShadow(
     return to ?? current.phase;
   });
   output.say(`${name}: mirrored reads ${was ?? '?'} % → ${percent} %, phase ${phase}`);
-  const start = performance.now();
-  let confirmedMs: number | undefined;
-  let isReachable = false;
-  do {
-    const status = await facadeStatus(values);
-    isReachable = status?.reachable === true;
-    if (!isReachable) break;
-    if (onFacade(status, name)?.shadowPercent === percent)
-      confirmedMs = Math.round(performance.now() - start);
-    else await delay(50);
-  } while (confirmedMs === undefined && performance.now() - start < confirmMsMax);
-  output.say(
-    confirmedMs !== undefined
-      ? `the facade follows, ${confirmedMs} ms later`
-      : isReachable
-        ? `the facade does not follow after ${confirmMsMax} ms: "banyan status" says more`
-        : 'no facade was asked whether it follows: give --admin-url and BANYAN_ADMIN_TOKEN to have it confirmed',
-  );
+  const followed = await untilFollowed(values, name, ({ shadowPercent }) => shadowPercent === percent);
+  output.say(describeFollowed(followed));
   return {
-    result: { capability: name, shadow: percent, was: was ?? null, phase, confirmedMs: confirmedMs ?? null },
-    exitCode: isReachable && confirmedMs === undefined ? 1 : 0,
+    result: { capability: name, shadow: percent, was: was ?? null, phase, confirmedMs: followed.ms ?? null },
+    exitCode: exitCodeOf(followed),
   };
 }

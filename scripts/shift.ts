@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { readFlag } from '../capability/capability.ts';
 import { change, evidenceInForce, record } from '../capability/control-store.ts';
 import { readFlagFile, rolloutPercent, setReadPercent } from '../capability/flag-file.ts';
@@ -13,29 +12,13 @@ import {
   standingOf,
   withControl,
 } from './command.ts';
-import { adminOptions, facadeStatus, flagFile, onFacade } from './facade-admin.ts';
+import { adminOptions } from './facade-admin.ts';
+import { describeFollowed, exitCodeOf, flagFileOf, untilFollowed } from './move-flag.ts';
 import { shadowPercentIn, shiftShadow } from './shadow.ts';
 
 /** The phase that a percentage of reads means; a shadow goes on without them. */
 const phaseFor = (percent: number, isShadowed: boolean): Phase =>
   percent === 0 ? (isShadowed ? 'shadow' : 'synced') : percent === 100 ? 'reads' : 'canary';
-
-const confirmMsMax = 3_000;
-
-/** Waits until the facade serves the percentage. @returns how long that took, or undefined when it did not happen in time */
-async function confirmed(
-  values: Parameters<typeof facadeStatus>[0],
-  capability: string,
-  percent: number,
-): Promise<number | undefined> {
-  for (const start = performance.now(); performance.now() - start < confirmMsMax; await delay(50)) {
-    const status = await facadeStatus(values);
-    if (!status?.reachable) return undefined;
-    if (onFacade(status, capability)?.effectivePercent === percent)
-      return Math.round(performance.now() - start);
-  }
-  return undefined;
-}
 
 export const shiftCommand = command({
   name: 'shift',
@@ -74,15 +57,7 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
       });
     if (values.shadow !== undefined) return shiftShadow(capability, values.shadow, values, output);
     if (percent === undefined) throw new Error('one of the two was given');
-    if (values.unleashUrl)
-      throw new CommandError(
-        `the facades follow the Unleash at ${values.unleashUrl}: set the rollout of "${readFlag(capability.name)}" there`,
-      );
-    const file = flagFile(values);
-    if (!file)
-      throw new CommandError('which flag file do the facades watch? Give --flags or BANYAN_FLAGS', {
-        exitCode: 2,
-      });
+    const file = flagFileOf(readFlag(capability.name), values);
     const flag = readFlagFile(file).features.find(({ name }) => name === readFlag(capability.name));
     const was = rolloutPercent(flag);
     return withControl(values, async (control) => {
@@ -124,26 +99,21 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
       output.say(
         `${capability.name}: reads ${was ?? '?'} % → ${percent} %, phase ${current.phase} → ${to}${evidence ? `, on a verification recorded at ${evidence.recordedAt.slice(0, 19)}Z` : ''}`,
       );
-      const ms = await confirmed(values, capability.name, percent);
-      const status = await facadeStatus(values);
-      if (ms !== undefined) output.say(`the facade serves it, ${ms} ms later`);
-      else if (status?.reachable)
-        output.say(
-          `the facade does not serve it after ${confirmMsMax} ms: ${onFacade(status, capability.name)?.interlock.why ?? '"banyan status" says more'}`,
-        );
-      else
-        output.say(
-          'no facade was asked whether it follows: give --admin-url and BANYAN_ADMIN_TOKEN to have it confirmed',
-        );
+      const followed = await untilFollowed(
+        values,
+        capability.name,
+        ({ effectivePercent }) => effectivePercent === percent,
+      );
+      output.say(describeFollowed(followed));
       return {
         result: {
           capability: capability.name,
           reads: percent,
           was: was ?? null,
           phase: to,
-          confirmedMs: ms ?? null,
+          confirmedMs: followed.ms ?? null,
         },
-        exitCode: status?.reachable && ms === undefined ? 1 : 0,
+        exitCode: exitCodeOf(followed),
       };
     });
   },
