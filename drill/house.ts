@@ -66,11 +66,19 @@ export async function sweepHouses(parent: string): Promise<void> {
   await sweepRunFolders(parent);
 }
 
-/** How the stack's parts reach the servers: through relays, which are in this process and stand still when it does, or by themselves. */
-export type Way = 'relays' | 'straight';
+export type HouseOptions = {
+  /** How the stack's parts reach the servers: through relays, which are in this process and stand still when it does, or by themselves. */
+  readonly way: 'relays' | 'straight';
+  /** More for the environment of the stack's parts, of a run in that folder. */
+  readonly env?: (folder: string) => NodeJS.ProcessEnv;
+};
 
 /** @param folder of the run; what it holds is private to it */
-export async function startHouse(folder: string, runFolder: RunFolder, way: Way): Promise<House> {
+export async function startHouse(
+  folder: string,
+  runFolder: RunFolder,
+  { way, env }: HouseOptions,
+): Promise<House> {
   const [legacy, service] = await Promise.all([
     startSide(folder, 11, runFolder),
     startSide(folder, 12, runFolder),
@@ -92,6 +100,7 @@ export async function startHouse(folder: string, runFolder: RunFolder, way: Way)
       ...['--control-url', rootAt(control, legacy)],
     ],
     stackIn(folder),
+    env?.(folder),
   );
   if (stack.process.pid) runFolder.remember(stack.process.pid);
   const health: Readonly<Record<Part, string>> = {

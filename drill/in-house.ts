@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { claimRunFolder } from '../scripts/run-folder.ts';
 import { endWithUs } from './end-with-us.ts';
 import { keepEvidence } from './evidence.ts';
-import { endHouse, type House, startHouse, sweepHouses, type Way } from './house.ts';
+import { endHouse, type House, type HouseOptions, startHouse, sweepHouses } from './house.ts';
 
 /**
  * @param folder where runs live, and evidence is kept by the seed
@@ -13,7 +13,7 @@ import { endHouse, type House, startHouse, sweepHouses, type Way } from './house
 export async function inHouse(
   folder: string,
   seed: number,
-  way: Way,
+  options: HouseOptions,
   play: (house: House, runFolder: string) => Promise<object | undefined>,
 ): Promise<void> {
   const evidence = join(folder, String(seed));
@@ -24,7 +24,7 @@ export async function inHouse(
   const end = () => endHouse(runFolder);
   const over = endWithUs(runFolder, end);
   try {
-    const house = await startHouse(runFolder.path, runFolder, way);
+    const house = await startHouse(runFolder.path, runFolder, options);
     const told = await play(house, runFolder.path);
     const logs = house.logs();
     await house[Symbol.asyncDispose]();

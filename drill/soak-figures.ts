@@ -2,6 +2,9 @@
 
 /** What is bounded how. */
 export type Kind =
+  /** What is left after a collection: kept-memory.ts. */
+  | 'keptMiB'
+  /** What V8 has taken from the system, and gives back when it likes. */
   | 'rssMiB'
   /** Of a database server, beside its pages: an allocator keeps what each of its arenas has once had. */
   | 'serverRssMiB'
@@ -46,8 +49,9 @@ export const bounds = {
   warmUpShare: 0.2,
   /** Five minutes. */
   samplesMin: 30,
-  rssGrowthShareMax: 0.1,
-  rssGrowthMiBMax: 32,
+  keptGrowthMiBMax: 5,
+  /** V8's young generation, two semi-spaces of up to 32 MiB, which double when it likes. */
+  rssGrowthMiBMax: 64,
   serverRssGrowthMiBMax: 32,
   descriptorsGrowthMax: 5,
   /** As many as there are clients: each has one request under way. */
@@ -83,7 +87,8 @@ function quarters(
 }
 
 const growthLimit: Readonly<Record<Exclude<Kind, 'rowsKept' | 'unproven'>, (before: number) => number>> = {
-  rssMiB: (before) => before + Math.min(before * bounds.rssGrowthShareMax, bounds.rssGrowthMiBMax),
+  keptMiB: (before) => before + bounds.keptGrowthMiBMax,
+  rssMiB: (before) => before + bounds.rssGrowthMiBMax,
   serverRssMiB: (before) => before + bounds.serverRssGrowthMiBMax,
   descriptors: (before) => before + bounds.descriptorsGrowthMax,
   sockets: (before) => before + bounds.socketsGrowthMax,

@@ -1,5 +1,6 @@
 // The soak: half the load that the machine bears, for long; the owner changes every minute, flags turn, and in every second minute
 // something is killed. At the end nothing may be lost, nobody may have noticed more than the kills, and nothing may have grown.
+import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
 import { popularProducts } from '../scripts/sample.ts';
@@ -10,6 +11,7 @@ import { type Diary, emptyDiary, judgeTroubles, playBatch, writtenDown } from '.
 import { type House, prepare } from './house.ts';
 import { inHouse } from './in-house.ts';
 import { judge } from './judge.ts';
+import { keptEnv } from './kept-memory.ts';
 import { type Walk, type Walked, walk } from './leg.ts';
 import { emptyOutcome, inWords, isClean, type Outcome } from './outcome.ts';
 import { otherSide, type Side } from './sides.ts';
@@ -65,6 +67,9 @@ type Soak = {
   owner: Side;
   changes: number;
 };
+
+/** In a run's folder: what its processes keep. */
+const keptIn = (runFolder: string) => join(runFolder, 'kept');
 
 const seconds = (ms: number) => `${(ms / 1_000).toFixed(1)} s`;
 
@@ -206,7 +211,7 @@ async function soakIn(
   });
   const diary = emptyDiary();
   const on = writtenDown(house, shoppers, diary, total);
-  const sampling = startSampling(house, runFolder);
+  const sampling = startSampling(house, runFolder, keptIn(runFolder));
   const standstill = monitorEventLoopDelay();
   standstill.enable();
   const soak: Soak = {
@@ -238,7 +243,8 @@ async function soakIn(
 export async function soak(options: SoakOptions): Promise<Soaked> {
   const plan = soakPlan(chance(options.seed).fork('soak'), options.minutes);
   const soaked = Promise.withResolvers<Soaked>();
-  await inHouse(options.folder, options.seed, 'straight', async (house, runFolder) => {
+  const houseOptions = { way: 'straight', env: (folder: string) => keptEnv(keptIn(folder)) } as const;
+  await inHouse(options.folder, options.seed, houseOptions, async (house, runFolder) => {
     const { diary, sampling, ...found } = await soakIn(house, runFolder, plan, options);
     soaked.resolve(found);
     return found.ok ? undefined : { plan, ...found, series: sampling.series(), ...diary };

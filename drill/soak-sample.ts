@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { controlSchema } from '../capability/control-store.ts';
 import type { House } from './house.ts';
+import { keptBy } from './kept-memory.ts';
 import { type Usage, usageOf } from './process-usage.ts';
 import type { Side } from './sides.ts';
 import type { Kind, Series } from './soak-figures.ts';
@@ -86,14 +87,16 @@ type StreamsSaid = {
 class Looks {
   readonly #house: House;
   readonly #runFolder: string;
+  readonly #keptFolder: string;
   readonly #series = new Map<string, Series & { readonly values: number[] }>();
   /** The newest process of each name, and how many there have been. */
   readonly #lives = new Map<string, { readonly pid: number; readonly number: number }>();
   readonly missed = new Map<string, { missed: number; looks: number }>();
 
-  constructor(house: House, runFolder: string) {
+  constructor(house: House, runFolder: string, keptFolder: string) {
     this.#house = house;
     this.#runFolder = runFolder;
+    this.#keptFolder = keptFolder;
   }
 
   get series(): readonly Series[] {
@@ -106,8 +109,12 @@ class Looks {
 
   async look(): Promise<void> {
     for (const name of parts) {
-      const { called, usage } = this.#lookAt(name, this.#house.stack.pidOf(name));
-      if (usage) this.#note(called, 'RSS MiB', 'rssMiB', usage.rssMiB);
+      const pid = this.#house.stack.pidOf(name);
+      const { called, usage } = this.#lookAt(name, pid);
+      if (pid === undefined || !usage) continue;
+      this.#note(called, 'RSS MiB', 'rssMiB', usage.rssMiB);
+      const kept = keptBy(pid, this.#keptFolder);
+      if (kept !== undefined) this.#note(called, 'MiB kept after a collection', 'keptMiB', kept);
     }
     for (const { side, name, folder } of servers) {
       const seen = this.#lookAt(name, pidIn(join(this.#runFolder, folder, 'server.pid')));
@@ -185,9 +192,12 @@ class Looks {
   }
 }
 
-/** @param runFolder where the servers' folders are */
-export function startSampling(house: House, runFolder: string): Sampling {
-  const looks = new Looks(house, runFolder);
+/**
+ * @param runFolder where the servers' folders are
+ * @param keptFolder where the processes say what they keep
+ */
+export function startSampling(house: House, runFolder: string, keptFolder: string): Sampling {
+  const looks = new Looks(house, runFolder, keptFolder);
   const over = new AbortController();
   const run = async () => {
     for (let dueAt = performance.now(); !over.signal.aborted; ) {

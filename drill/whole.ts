@@ -102,7 +102,7 @@ export const wholeDrill: Drill = async (options) => {
   const { seed, rounds, faults, folder } = options;
   const legs = route(chance(seed).fork('route'), kindsNamed(faults), rounds);
   const total = emptyOutcome();
-  await inHouse(folder, seed, 'relays', async (house) => {
+  await inHouse(folder, seed, { way: 'relays' }, async (house) => {
     const diary = await playAll(house, legs, total, options);
     return isClean(total) ? undefined : { legs, total, ...diary };
   });

@@ -16,6 +16,7 @@ test('two minutes under load, with a change of owner in each and a kill: nobody 
   expect(said.series).toEqual(
     expect.arrayContaining([
       expect.objectContaining({ process: 'facade', figure: 'RSS MiB' }),
+      expect.objectContaining({ process: 'facade', figure: 'MiB kept after a collection' }),
       expect.objectContaining({ process: 'worker', figure: 'descriptors' }),
       expect.objectContaining({ process: 'legacy database', figure: 'connections of banyan_apply' }),
       expect.objectContaining({ process: 'legacy database', figure: 'rows of change_step', ok: true }),

@@ -103,13 +103,17 @@ export function runNightly(databaseUrl: string): Promise<Cli> {
 }
 
 /** Starts a stack and waits for its line. @throws with what it said when it ends before that */
-export async function startStack(words: readonly string[], folder = stackFolder()): Promise<RunningStack> {
+export async function startStack(
+  words: readonly string[],
+  folder = stackFolder(),
+  env: NodeJS.ProcessEnv = {},
+): Promise<RunningStack> {
   const child = spawn(
     process.execPath,
     [join(root, 'scripts', 'up.ts'), '--json', '--folder', folder, ...anyPorts, '--quiet', ...words],
     {
       cwd: root,
-      env: environment(),
+      env: { ...environment(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     },
   );
