@@ -228,8 +228,8 @@ export class Touched implements Companion {
       this.#keys.skip(mismatch.table, 1);
       return;
     }
-    this.#mismatches.set(name, mismatch);
     await writeMismatch(this.#options.books, this.#options.key, mismatch, difference);
+    this.#mismatches.set(name, mismatch);
   }
 
   /** Rows that are as they should be. */
