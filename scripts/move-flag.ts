@@ -1,6 +1,6 @@
 // What every command that moves a flag needs: the file it is in, and whether a facade follows.
 import { setTimeout as delay } from 'node:timers/promises';
-import { CommandError, type Output } from './command.ts';
+import { CommandError } from './command.ts';
 import {
   type AdminValues,
   type CapabilityOnFacade,
