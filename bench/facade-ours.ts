@@ -11,6 +11,7 @@ import { fileFlags } from '../facade/flags.ts';
 import { createMetrics, type Metrics } from '../facade/metrics.ts';
 import { type Limits, parseFacadeOptions } from '../facade/options.ts';
 import { createParity } from '../facade/parity.ts';
+import { Tallies } from '../facade/tallies.ts';
 import { createOwnerWrites } from '../facade/writes.ts';
 
 const fence = { owner: 'legacy', epoch: 1n, turn: null } as const;
@@ -90,6 +91,7 @@ const facade = await createFacade({
   identityKey: undefined,
   metrics,
   parity: createParity(0),
+  tallies: new Tallies([]),
   log,
 });
 console.log(JSON.stringify({ listening: await facade.start('127.0.0.1', 0) }));

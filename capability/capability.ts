@@ -2,6 +2,7 @@
 import type { HttpReadTranslator, HttpWriteTranslator, LegacyManner } from '../acl/http.ts';
 import type { IdentityDeclaration } from '../acl/identity.ts';
 import type { RowTranslator } from '../acl/translator.ts';
+import type { AnalysisLimits } from './analysis.ts';
 import type { GateLimits } from './gate.ts';
 import type { UpstreamDeclaration } from './upstream.ts';
 
@@ -97,6 +98,8 @@ export type Capability = {
   readonly writers?: Readonly<Record<Side, readonly string[]>>;
   /** Where the usual limits of the gates are not this capability's. */
   readonly gates?: Partial<GateLimits>;
+  /** Likewise of how the service is compared with legacy. */
+  readonly analysis?: Partial<AnalysisLimits>;
 };
 
 export type BanyanConfig = {

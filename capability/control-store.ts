@@ -106,16 +106,20 @@ export async function readStandings(sql: Sql): Promise<ReadonlyMap<string, Stand
   const found = await rows(
     sql,
     `SELECT c.name, c.phase, EXISTS (SELECT 1 FROM evidence e
-       WHERE e.capability = c.name AND e.kind = 'verified' AND e.withdrawn_at IS NULL) AS ready
-     FROM capability c`,
+       WHERE e.capability = c.name AND e.kind = 'verified' AND e.withdrawn_at IS NULL) AS ready,
+       CAST(s.round AS CHAR) AS round, s.guarded, r.reason, DATE_FORMAT(r.returned_at, '%Y-%m-%dT%TZ') AS returnedAt
+     FROM capability c LEFT JOIN read_shift s ON s.capability = c.name
+       LEFT JOIN read_return r ON r.capability = s.capability AND r.round = s.round`,
   );
   return new Map(
-    found.map(({ name, phase, ready }) => {
+    found.map(({ name, phase, ready, round, guarded, reason, returnedAt }) => {
       if (!isPhase(phase))
         throw new ControlStoreError(
           `${String(name)}: "${String(phase)}" is no phase of this version of Banyan`,
         );
-      return [String(name), { phase, ready: Number(ready) === 1 }];
+      const returned = reason === null ? null : { at: String(returnedAt), why: String(reason) };
+      const reads = { round: BigInt(round ?? 0), isGuarded: Number(guarded) === 1, returned };
+      return [String(name), { phase, ready: Number(ready) === 1, ...(round !== null && { reads }) }];
     }),
   );
 }

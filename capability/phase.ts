@@ -43,6 +43,17 @@ export type Standing = {
   readonly phase: Phase;
   /** Whether evidence in force says that the service has the data, and that it is right (a clean verification). */
   readonly ready: boolean;
+  /** What was said of its reads; undefined as long as nobody has moved any. */
+  readonly reads?: ReadsStanding;
+};
+
+export type ReadsStanding = {
+  /** Grows with each shift. */
+  readonly round: bigint;
+  /** The facades judge the service at 100 %, too: a ramp is in force. */
+  readonly isGuarded: boolean;
+  /** A facade has seen the service fail since. */
+  readonly returned: { readonly at: string; readonly why: string } | null;
 };
 
 export type Interlock = { readonly open: true } | { readonly open: false; readonly why: string };
@@ -63,5 +74,15 @@ export function readInterlock(standing: Standing | undefined): Interlock {
   if (standing.phase !== 'canary' && standing.phase !== 'reads')
     return { open: false, why: `the phase is ${standing.phase}; reads move by "banyan shift"` };
   if (!standing.ready) return { open: false, why: 'there is no verification in force: run "banyan verify"' };
+  const returned = standing.reads?.returned;
+  if (returned)
+    return {
+      open: false,
+      why: `the reads have gone back to legacy by themselves at ${returned.at}: ${returned.why}; "banyan ramp" or "banyan shift" moves them again`,
+    };
   return { open: true };
 }
+
+/** Whether a service that fails takes the reads back by itself: while some clients read there, and at 100 % under a ramp. */
+export const isJudged = (standing: Standing | undefined): boolean =>
+  readInterlock(standing).open && (standing?.phase === 'canary' || standing?.reads?.isGuarded === true);

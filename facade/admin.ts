@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { type ParityReport, parityMinutesMax } from '../capability/parity.ts';
 import type { ReplicaReport } from '../capability/replicas.ts';
+import type { AnalysisReport } from '../capability/tally.ts';
 import { StartError } from './errors.ts';
 import { listen } from './listen.ts';
 
@@ -20,6 +21,7 @@ export type AdminDeps = {
   readonly status: () => unknown;
   /** @param minutes the window */
   readonly parity: (minutes: number) => ParityReport;
+  readonly analysis: () => AnalysisReport;
   /**
    * Looks at holds and fences, then says how this replica stands to a capability's writes.
    * @param waitMs how long it may wait for what is in flight
@@ -58,6 +60,7 @@ export function createAdmin({
   readiness,
   status,
   parity,
+  analysis,
   look,
 }: AdminDeps): Admin {
   if (token.length < tokenLengthMin)
@@ -110,7 +113,7 @@ export function createAdmin({
       .send(
         refusal(
           'not_found',
-          'There is /healthz, /readyz, /metrics, /api/status, /api/parity, and POST /api/writes/CAPABILITY/look.',
+          'There is /healthz, /readyz, /metrics, /api/status, /api/parity, /api/analysis, and POST /api/writes/CAPABILITY/look.',
         ),
       ),
   );
@@ -130,6 +133,7 @@ export function createAdmin({
       ? reply.code(400).send(refusal('bad_request', `minutes is 1 to ${parityMinutesMax}.`))
       : parity(minutes);
   });
+  app.get('/api/analysis', () => analysis());
   app.post<{ Params: { capability: string } }>(
     '/api/writes/:capability/look',
     async ({ params, query }, reply) => {

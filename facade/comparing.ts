@@ -11,12 +11,15 @@ import type { ShadowOutcome } from './metrics.ts';
 import type { Mirror, Mirrored, Unusable } from './mirror.ts';
 import type { Parity, Subject } from './parity.ts';
 import { queryShape } from './redact.ts';
+import type { Tallies } from './tallies.ts';
 
 /** Of a route the first ones and then one of so many are asked of legacy twice, for the noise. */
 const repeatedFirst = 20;
 const repeatedEach = 10;
 /** When both are asked again, after what differs: in multiples of `againMs`. */
 const againAfter = [1, 4, 12] as const;
+/** What differs still when it is looked at for so many a time counts for the analysis, which cannot wait: a stream is rarely behind by more. */
+const countedAtLook = 2;
 
 /** A route that may be mirrored. */
 export class ShadowedRoute {
@@ -66,6 +69,7 @@ function compareLook({ legacy, service }: Look, rules: CompareRules): Compared {
 export type ComparingDeps = {
   readonly mirror: Pick<Mirror, 'legacy' | 'service'>;
   readonly parity: Parity;
+  readonly tallies: Tallies;
   readonly log: Logger;
   /** From a difference until both are asked again for the first time, in milliseconds. */
   readonly againMs: number;
@@ -94,6 +98,7 @@ export class Comparing {
     }
     const first = await this.#lookAtOther(capture.side, given, job);
     const compared = compareLook(first, of.rules);
+    if (compared.isWhole || compared.differences.length > 0) this.#deps.tallies.compared(subject.capability);
     await this.#repeat(first.legacy, job);
     // Of a 304 nobody knows the places.
     const known = first.legacy.text === undefined ? undefined : compared.differences;
@@ -157,7 +162,7 @@ export class Comparing {
     job: Job,
   ): Promise<readonly Difference[] | 'stopped'> {
     let still = known;
-    for (const times of againAfter) {
+    for (const [look, times] of againAfter.entries()) {
       await delay(times * this.#deps.againMs, undefined, { signal: this.#deps.stopped });
       if (!this.#deps.isOpen(job.of)) return 'stopped';
       const { differences } = compareLook(await this.#lookAtBoth(job), job.of.rules);
@@ -166,6 +171,8 @@ export class Comparing {
       const same = before ? differences.filter(({ path }) => before.includes(path)) : differences;
       // Each time somewhere else, and never the same: that is no stream that is behind.
       still = same.length > 0 ? same : differences;
+      if (look + 1 === countedAtLook && !this.#deps.parity.isNoise(job.subject, still))
+        this.#deps.tallies.differed(job.subject.capability);
     }
     return still ?? [];
   }

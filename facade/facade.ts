@@ -26,6 +26,7 @@ import { createRouteTable } from './route-table.ts';
 import { createServe, type Serve } from './serve.ts';
 import { createShadow } from './shadow.ts';
 import type { SideView } from './side-view.ts';
+import type { Tallies } from './tallies.ts';
 import { createTunnels, type Tunnels } from './tunnel.ts';
 import type { Upstream, UpstreamStatus } from './upstream.ts';
 import { createUpstreams } from './upstreams.ts';
@@ -46,6 +47,8 @@ export type FacadeDeps = {
   readonly metrics: Metrics;
   /** What mirrored reads have shown. */
   readonly parity: Parity;
+  /** What the service is compared with legacy by. */
+  readonly tallies: Tallies;
   readonly log: Logger;
 };
 
@@ -201,6 +204,7 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
         })
       : noPins,
     shadow,
+    tallies: deps.tallies,
     identities:
       identity && identityKey
         ? createIdentities({ declaration: identity, askLegacy, key: identityKey, limits })

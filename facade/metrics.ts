@@ -84,6 +84,12 @@ export function createMetrics(now: () => number = Date.now) {
     labelNames: ['capability', 'route', 'outcome'] as const,
     registers,
   });
+  const returns = new Counter({
+    name: 'banyan_facade_reads_returned_total',
+    help: 'How often this replica has seen the service fail, and has taken its reads back to legacy, by what failed.',
+    labelNames: ['capability', 'check'] as const,
+    registers,
+  });
   const refused = new Counter({
     name: 'banyan_facade_own_answers_total',
     help: 'Answers by the facade itself, by the code in their body.',
@@ -114,6 +120,11 @@ export function createMetrics(now: () => number = Date.now) {
     parity: gauge(
       'banyan_facade_parity_ratio',
       'Of the mirrored reads of the last hour, those that both sides answer alike; absent without any.',
+      ['capability'],
+    ),
+    readsReturned: gauge(
+      'banyan_facade_reads_returned',
+      '1 when its reads have gone back to legacy by themselves, until somebody moves them again.',
       ['capability'],
     ),
     flagsValid: gauge('banyan_facade_flags_valid', '1 when the newest flags are in force.'),
@@ -186,6 +197,7 @@ export function createMetrics(now: () => number = Date.now) {
     ejected: (upstream: string) => ejections.inc({ upstream }),
     shadowed: (capability: string, route: string, outcome: ShadowOutcome) =>
       shadowed.inc({ capability, route, outcome }),
+    returned: (capability: string, check: string) => returns.inc({ capability, check }),
     answeredItself: (code: string) => refused.inc({ code }),
     readsLastMinute: (capability: string, side: Side) => answers.readsLastMinute(capability, side),
     /** Those that were the flag's, or the owner's, to decide, by the side that was chosen. */

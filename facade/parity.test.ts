@@ -1,9 +1,9 @@
 // Parity: what is counted as different, what is only noise, how long anything is kept, and how replicas add up.
 import { expect, test } from 'vitest';
 import { addParity, parityShare, parseParityReport } from '../capability/parity.ts';
+import { shareAtMost } from '../capability/share.ts';
 import type { Difference } from './compare-json.ts';
 import { createParity } from './parity.ts';
-import { shareAtMost } from './route-parity.ts';
 
 const at = (path: string, kind: Difference['kind'] = 'value'): Difference => ({
   path,

@@ -10,6 +10,8 @@ export type Parity = {
   compared(subject: Subject, differences: readonly Difference[], asked: string): void;
   repeated(subject: Subject, differences: readonly Difference[]): void;
   notCompared(subject: Subject): void;
+  /** Whether legacy differs from itself at each of these places. */
+  isNoise(subject: Subject, differences: readonly Difference[]): boolean;
   /** Of the last so many minutes. What was seen at an earlier epoch says nothing of this one. */
   report(capability: string, epoch: bigint, minutes: number): CapabilityParity;
 };
@@ -43,6 +45,7 @@ export function createParity(examplesMsMax: number, now: () => number = Date.now
     compared: (subject, differences, asked) => countsOf(subject)?.compared(now(), differences, asked),
     repeated: (subject, differences) => countsOf(subject)?.repeated(now(), differences),
     notCompared: (subject) => countsOf(subject)?.notCompared(now()),
+    isNoise: (subject, differences) => countsOf(subject)?.isNoise(differences) ?? false,
     report(capability, epoch, minutes) {
       const of = capabilities.get(capability);
       const isPresent = of !== undefined && of.epoch === epoch;

@@ -6,6 +6,7 @@
 // against the service, and at least the rest is.
 import type { PathParity, RouteParity } from '../capability/parity.ts';
 import { parityMinutesMax, pathsMax } from '../capability/parity.ts';
+import { shareAtMost } from '../capability/share.ts';
 import type { Difference } from './compare-json.ts';
 
 /** Of a route at all; the rest of them is one. */
@@ -33,17 +34,6 @@ type Example = {
   readonly legacy: string;
   readonly service: string;
 };
-
-const z = 1.96;
-
-/** Wilson's upper bound of a share that was met `count` times in `of`. */
-export function shareAtMost(count: number, of: number): number {
-  if (of === 0) return 1;
-  const share = count / of;
-  const middle = share + (z * z) / (2 * of);
-  const half = z * Math.sqrt((share * (1 - share)) / of + (z * z) / (4 * of * of));
-  return Math.min(1, (middle + half) / (1 + (z * z) / of));
-}
 
 const add = <K>(counts: Map<K, number>, key: K, count = 1) => counts.set(key, (counts.get(key) ?? 0) + count);
 
@@ -87,6 +77,15 @@ export class RouteCounts {
     minute.repeated += 1;
     if (differences.length > 0) minute.noisy += 1;
     for (const id of new Set(differences.map((each) => this.#idOf(each)))) add(minute.noise, id);
+  }
+
+  /** Whether legacy has differed from itself at each of these places. */
+  isNoise(differences: readonly Difference[]): boolean {
+    const minutes = [...this.#minutes.values()];
+    return differences.every(({ kind, path }) => {
+      const id = this.#ids.get(`${kind} ${path}`);
+      return id !== undefined && minutes.some(({ noise }) => noise.has(id));
+    });
   }
 
   notCompared(nowMs: number): void {

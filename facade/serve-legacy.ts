@@ -3,13 +3,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { AnswerCache } from './answer-cache.ts';
 import { type Answers, atMostEach } from './answers.ts';
-import type { Capture } from './capture.ts';
 import { type FaultCode, faultOf, faults } from './errors.ts';
 import type { Answered, ForwardEvents } from './exchange.ts';
 import type { Forwarder, Outgoing } from './forwarder.ts';
 import { type HeaderList, requestHeaders } from './headers.ts';
 import { withoutOwnCookies } from './identity.ts';
 import type { Identities } from './identity-bridge.ts';
+import type { Listener } from './legacy-look.ts';
 import type { Passage } from './passage.ts';
 import { type Entry, Lease, type Outcome, type TurnedAway, type Upstream } from './upstream.ts';
 
@@ -31,7 +31,7 @@ export type ServeLegacy = (
   /** An answer that was given to another client will do. */
   mayBeKept?: boolean,
   /** Is told of the answer, too. */
-  capture?: Capture,
+  listener?: Listener,
 ) => void;
 
 export type ServeLegacyDeps = {
@@ -65,7 +65,7 @@ class Passing implements ForwardEvents {
   readonly #passage: Passage;
   readonly #writing: LegacyWriting | undefined;
   readonly #cache: AnswerCache | undefined;
-  readonly #capture: Capture | undefined;
+  readonly #listener: Listener | undefined;
   #outgoing: Outgoing | undefined;
   #lease: Lease | undefined;
   /** Where it goes after it could not be sent. */
@@ -82,7 +82,7 @@ class Passing implements ForwardEvents {
     passage: Passage,
     writing: LegacyWriting | undefined,
     cache: AnswerCache | undefined,
-    capture: Capture | undefined,
+    listener: Listener | undefined,
   ) {
     this.#deps = deps;
     this.#isTimeToLog = isTimeToLog;
@@ -91,7 +91,7 @@ class Passing implements ForwardEvents {
     this.#passage = passage;
     this.#writing = writing;
     this.#cache = cache;
-    this.#capture = capture;
+    this.#listener = listener;
   }
 
   enter(entry: Entry): void {
@@ -111,12 +111,12 @@ class Passing implements ForwardEvents {
     this.#cookie = this.#writing?.wrote();
     identities?.passed(method, this.#passage.target.path, asked.cookie);
     answers.observe(this.#passage, 'legacy', status);
-    this.#capture?.begins(status, headers);
+    this.#listener?.begins(status, headers);
     return answers.complete(this.#passage, headers, this.#cookie);
   }
 
   onData(chunk: Buffer): void {
-    this.#capture?.data(chunk);
+    this.#listener?.data(chunk);
   }
 
   onEnd(error?: unknown): void {
@@ -189,9 +189,9 @@ export function createServeLegacy(deps: ServeLegacyDeps): ServeLegacy {
   const { legacy, answers, cache, log } = deps;
   const isTimeToLog = atMostEach(10_000);
 
-  return (request, reply, passage, writing, mayBeKept, capture) => {
+  return (request, reply, passage, writing, mayBeKept, listener) => {
     const kept = mayBeKept === true && isNobodys(request) ? cache : undefined;
-    const passing = new Passing(deps, isTimeToLog, request, reply, passage, writing, kept, capture);
+    const passing = new Passing(deps, isTimeToLog, request, reply, passage, writing, kept, listener);
     const entry = legacy.enter(reply.raw);
     if (!(entry instanceof Promise)) return passing.enter(entry);
     entry

@@ -11,6 +11,7 @@ import type { Capture } from './capture.ts';
 import type { Choice } from './choose-side.ts';
 import { faults } from './errors.ts';
 import { traceOf } from './headers.ts';
+import { LegacyLooks } from './legacy-look.ts';
 import { dress } from './legacy-manner.ts';
 import type { Metrics } from './metrics.ts';
 import type { Limits } from './options.ts';
@@ -19,6 +20,7 @@ import type { Passage } from './passage.ts';
 import type { Pins } from './pins.ts';
 import type { ServeLegacy } from './serve-legacy.ts';
 import type { Shadow } from './shadow.ts';
+import type { ReadTally, Tallies } from './tallies.ts';
 import { translateRead } from './translate.ts';
 import type { Upstream } from './upstream.ts';
 
@@ -27,6 +29,7 @@ export type ServeReadDeps = {
   readonly answers: Answers;
   readonly pins: Pins;
   readonly shadow: Pick<Shadow, 'begin'>;
+  readonly tallies: Tallies;
   readonly standing: (capability: string) => Standing | undefined;
   /** Chooses again: the fences have been looked at. */
   readonly choose: (passage: Passage) => Choice;
@@ -47,6 +50,7 @@ export type ServeRead = (
 export function createServeRead(deps: ServeReadDeps): ServeRead {
   const { toLegacy, answers, pins, manner, limits, metrics, log } = deps;
   const isTimeToLog = atMostEach(10_000);
+  const legacyLooks = new LegacyLooks();
 
   /** What the client has written, of all that the route reads. */
   function pinsOf(request: FastifyRequest, { match, origin }: Passage, { alsoReads }: ReadRoute): Pin[] {
@@ -92,6 +96,7 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
     route: ReadRoute,
     pin: Pin | undefined,
     capture: Capture | undefined,
+    tally: ReadTally | undefined,
   ): Promise<void> {
     const { target } = passage;
     if (!route.translate) return toLegacy(request, reply, passage, undefined, false, capture);
@@ -113,10 +118,16 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
       });
       reply.hijack();
       answers.observe(passage, 'service', dressed.status);
+      tally?.saw(
+        'service',
+        performance.now() - passage.startedAt,
+        answer.status >= 500 || route.isError?.(answer) === true,
+      );
       capture?.served(answer, dressed.headers);
       reply.raw.writeHead(dressed.status, [...answers.complete(passage, dressed.headers)]).end(dressed.body);
     } catch (error) {
       if (reply.raw.destroyed) return void reply.hijack();
+      tally?.saw('service', performance.now() - passage.startedAt, true);
       const reason = error instanceof ServiceFault ? error.reason : 'translation';
       // Once retired, legacy follows no more; and it may be behind what this client wrote.
       const fallback =
@@ -148,9 +159,17 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
     const go = ({ side, reason }: Choice) => {
       metrics.chose(capability?.name ?? 'none', side, reason);
       const capture = deps.shadow.begin(request, reply, passage, route);
-      return capability && side === 'service'
-        ? fromService(request, reply, passage, capability, route, pin, capture)
-        : toLegacy(request, reply, passage, undefined, route.cache && own.length === 0, capture);
+      // What a flag has decided is compared; the rest is not a sample of anything.
+      const tally =
+        capability && (reason === 'flag-on' || reason === 'flag-off')
+          ? deps.tallies.of(capability.name)
+          : undefined;
+      if (capability && side === 'service')
+        return fromService(request, reply, passage, capability, route, pin, capture, tally);
+      const listener = tally
+        ? legacyLooks.begin(tally, route, reply.raw, passage.startedAt, capture)
+        : capture;
+      return toLegacy(request, reply, passage, undefined, route.cache && own.length === 0, listener);
     };
     if (capability && choice.reason !== 'untranslated' && choice.reason !== 'also-reads')
       return pin ? sideFor(passage, pin).then(go) : go(choice);

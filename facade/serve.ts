@@ -18,6 +18,7 @@ import { createServeLegacy } from './serve-legacy.ts';
 import { createServeRead } from './serve-read.ts';
 import { createServeWrite } from './serve-write.ts';
 import type { Shadow } from './shadow.ts';
+import type { Tallies } from './tallies.ts';
 import type { Upstream } from './upstream.ts';
 import type { WriteGroup } from './write-group.ts';
 import type { OwnerWrites } from './writes.ts';
@@ -33,6 +34,7 @@ export type ServeDeps = {
   readonly look: () => Promise<void>;
   readonly pins: Pins;
   readonly shadow: Pick<Shadow, 'begin'>;
+  readonly tallies: Tallies;
   readonly identities: Identities | undefined;
   readonly limits: Limits;
   readonly metrics: Metrics;

@@ -1,5 +1,6 @@
 // The facade's process: options, configuration, listeners, signals.
 //   node facade/server.ts --help
+import { randomUUID } from 'node:crypto';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { createConnection } from 'mysql2/promise';
 import { type Logger, pino } from 'pino';
@@ -18,12 +19,14 @@ import {
 import { StartError } from './errors.ts';
 import { createFacade, type Facade } from './facade.ts';
 import { type Flags, fileFlags, unleashFlags } from './flags.ts';
+import { createGuard, returnsTo } from './guard.ts';
 import { readSigningKey, type SigningKey } from './identity-bridge.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { declaration, type FacadeOptions, parseFacadeOptions } from './options.ts';
 import { createOwners, sideUrls, type WatchedOwners } from './owners.ts';
 import { createParity } from './parity.ts';
 import { createStatus } from './status.ts';
+import { Tallies } from './tallies.ts';
 import { relocated } from './upstreams.ts';
 
 /**
@@ -160,9 +163,20 @@ async function run(options: FacadeOptions): Promise<void> {
   const metrics = createMetrics();
   const owners = openOwners(options, config, metrics, log);
   const flags = await openFlags(options, log);
-  const control = await openControl(options.controlUrl, log);
+  const store = await openControl(options.controlUrl, log);
   const parity = createParity(options.shadowExamplesMsMax);
-  const deps = { config, upstreams, flags, control, owners, metrics, parity, log };
+  const tallies = new Tallies(config.capabilities);
+  const name = owners?.replica.name ?? randomUUID();
+  const guard = createGuard({
+    capabilities: config.capabilities,
+    control: store,
+    tallies,
+    write: returnsTo(options.controlUrl ?? '', name),
+    metrics,
+    log,
+  });
+  const control = { ...store, standing: guard.standing };
+  const deps = { config, upstreams, flags, control, owners, metrics, parity, tallies, name, log };
   const facade = await createFacade({ ...deps, limits: options, trustedProxies, identityKey });
   const admin = createAdmin({
     token: options.adminToken ?? '',
@@ -176,6 +190,7 @@ async function run(options: FacadeOptions): Promise<void> {
     // Not sooner: until its last write is over, the others must know of this replica.
     await owners?.stop();
     await admin.stop();
+    await guard.stop();
     await control.stop();
     await flags.stop();
   };

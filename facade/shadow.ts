@@ -1,7 +1,6 @@
 // The shadow: when a client's read has been answered, the other side is asked the same, and both answers are compared. Nobody waits
 // for it, and it never writes. It may do so much at a time and no more: what does not fit is dropped and counted.
 import { EventEmitter } from 'node:events';
-import type { ServerResponse } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { type BanyanConfig, isMirrored, type ReadRoute } from '../capability/capability.ts';
@@ -17,6 +16,8 @@ import { createMirror, type Mirror } from './mirror.ts';
 import type { Limits } from './options.ts';
 import type { Parity } from './parity.ts';
 import type { Passage } from './passage.ts';
+import type { Tallies } from './tallies.ts';
+import { whenOver } from './when-over.ts';
 
 export type ShadowDeps = {
   readonly config: BanyanConfig;
@@ -26,6 +27,7 @@ export type ShadowDeps = {
   readonly standing: (capability: string) => Standing | undefined;
   readonly epoch: (capability: string) => bigint;
   readonly parity: Parity;
+  readonly tallies: Tallies;
   readonly limits: Limits;
   readonly metrics: Pick<Metrics, 'shadowed'>;
   readonly log: Logger;
@@ -49,19 +51,6 @@ export type Shadow = {
 const lookMs = 250;
 /** Answers that are kept while they go out, for each mirror that may be in flight: clients are slower than upstreams. */
 const keptPerMirror = 4;
-
-/** Once: the answer has gone out, or nobody waits for it any more. */
-function whenOver(response: ServerResponse, over: () => void): void {
-  // Behind another answer on its connection a response has no socket yet, and would not be told.
-  const connection = response.socket ? undefined : response.req.socket;
-  const end = () => {
-    response.off('close', end);
-    connection?.off('close', end);
-    over();
-  };
-  response.once('close', end);
-  connection?.once('close', end);
-}
 
 class Shadowing implements Shadow {
   readonly #deps: ShadowDeps;
@@ -87,6 +76,7 @@ class Shadowing implements Shadow {
     this.#comparing = new Comparing({
       mirror: this.#mirror,
       parity: deps.parity,
+      tallies: deps.tallies,
       log: deps.log,
       againMs: limits.shadowAgainMs,
       isOpen: (of) => this.#isOpen(of, performance.now()),

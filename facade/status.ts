@@ -5,6 +5,7 @@ import type { BanyanConfig } from '../capability/capability.ts';
 import { readFlag, shadowFlag } from '../capability/capability.ts';
 import { parityShare } from '../capability/parity.ts';
 import { readInterlock, shadowInterlock } from '../capability/phase.ts';
+import { emptyTally } from '../capability/tally.ts';
 import type { AdminDeps } from './admin.ts';
 import type { ControlView } from './control-view.ts';
 import type { Facade } from './facade.ts';
@@ -13,6 +14,7 @@ import type { Metrics } from './metrics.ts';
 import type { Parity } from './parity.ts';
 import type { Registry } from './registry.ts';
 import type { SideView } from './side-view.ts';
+import type { Tallies } from './tallies.ts';
 import type { OwnerWrites } from './writes.ts';
 
 function packageVersion(): string {
@@ -28,6 +30,9 @@ export type StatusDeps = {
   readonly control: Pick<ControlView, 'standing' | 'status' | 'ageSeconds'>;
   readonly metrics: Metrics;
   readonly parity: Pick<Parity, 'report'>;
+  readonly tallies: Tallies;
+  /** What counts are told under: another one has counted from 0. */
+  readonly name: string;
   readonly facade: Pick<Facade, 'isListening' | 'openWebsockets' | 'upstreams'>;
   /** Undefined without a control store. */
   readonly owners:
@@ -43,7 +48,7 @@ const parityGaugeMinutes = 60;
 
 export function createStatus(
   deps: StatusDeps,
-): Pick<AdminDeps, 'refresh' | 'readiness' | 'status' | 'parity'> {
+): Pick<AdminDeps, 'refresh' | 'readiness' | 'status' | 'parity' | 'analysis'> {
   const { config, flags, control, metrics, facade, owners, parity } = deps;
   const startedAt = Date.now();
   const version = packageVersion();
@@ -62,6 +67,7 @@ export function createStatus(
       epoch: owner === undefined ? null : owner.epoch.toString(),
       writes: owners?.writes.status(name) ?? null,
       interlock: interlock.open ? { open: true, why: null } : interlock,
+      returned: standing?.reads?.returned ?? null,
       proposedPercent,
       effectivePercent: owner?.side === 'service' ? 100 : interlock.open ? proposedPercent : 0,
       readsLastMinute: {
@@ -131,7 +137,9 @@ export function createStatus(
       gauges.proposedPercent.reset();
       gauges.effectivePercent.reset();
       gauges.shadowPercent.reset();
-      for (const { name, proposedPercent, effectivePercent, interlock, shadowPercent } of capabilities()) {
+      for (const each of capabilities()) {
+        const { name, proposedPercent, effectivePercent, interlock, shadowPercent, returned } = each;
+        gauges.readsReturned.set({ capability: name }, returned === null ? 0 : 1);
         if (shadowPercent !== null) gauges.shadowPercent.set({ capability: name }, shadowPercent);
         if (proposedPercent !== null) gauges.proposedPercent.set({ capability: name }, proposedPercent);
         if (effectivePercent !== null) gauges.effectivePercent.set({ capability: name }, effectivePercent);
@@ -158,6 +166,13 @@ export function createStatus(
         },
       };
     },
+    analysis: () => ({
+      replica: deps.name,
+      capabilities: config.capabilities.map(({ name }) => ({
+        capability: name,
+        ...(deps.tallies.of(name)?.read() ?? emptyTally),
+      })),
+    }),
     parity: (minutes) => ({
       minutes,
       capabilities: config.capabilities.map(({ name }) => parityOf(name, minutes)),

@@ -11,6 +11,7 @@ import { createFacade, type Facade, type FacadeDeps } from './facade.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 import { type Limits, parseFacadeOptions } from './options.ts';
 import { createParity, type Parity } from './parity.ts';
+import { Tallies } from './tallies.ts';
 import { Upstream } from './upstream.ts';
 
 export type TestServer = {
@@ -97,6 +98,7 @@ type Overrides = {
   /** By default reads follow the flag, and none is mirrored. */
   readonly flags?: Pick<FacadeDeps['flags'], 'isOn'> & Partial<FacadeDeps['flags']>;
   readonly parity?: Parity;
+  readonly tallies?: Tallies;
   readonly owners?: FacadeDeps['owners'];
   readonly metrics?: Metrics;
   readonly legacyRoutes?: readonly Route[];
@@ -121,6 +123,7 @@ export async function startFacade(given: Overrides): Promise<TestFacade> {
     trustedProxies,
     flags: { proposedPercent: () => 0, ...(given.flags ?? { isOn: () => true }) },
     parity: given.parity ?? createParity(60_000),
+    tallies: given.tallies ?? new Tallies([{ name: 'reviews' }]),
     control: { standing: given.standing ?? (() => ({ phase: 'reads', ready: true })) },
     owners: given.owners,
     identityKey: undefined,

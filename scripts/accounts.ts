@@ -168,8 +168,13 @@ export function accountGrants(config: BanyanConfig): Grant[] {
     {
       server: 'control',
       account: 'banyan_facade',
-      why: 'the facade reads phases and evidence, and says that it is there',
-      rights: [...own('SELECT', 'capability', 'evidence'), ...own(writeRights, 'replica')],
+      why: 'the facade reads phases and evidence, says that it is there, and that reads have returned to legacy',
+      rights: [
+        ...own('SELECT', 'capability', 'evidence', 'read_shift'),
+        ...own('SELECT, INSERT', 'read_return'),
+        ...own('INSERT', 'audit'),
+        ...own(writeRights, 'replica'),
+      ],
     },
     {
       server: 'control',
@@ -182,10 +187,10 @@ export function accountGrants(config: BanyanConfig): Grant[] {
       account: 'banyan_cli',
       why: 'the CLI moves phases, records evidence, appends to the audit',
       rights: [
-        ...own('SELECT, INSERT, UPDATE', 'capability', 'evidence', 'change_of_owner'),
+        ...own('SELECT, INSERT, UPDATE', 'capability', 'evidence', 'change_of_owner', 'read_shift'),
         ...own('SELECT, INSERT', 'audit', 'change_step'),
         ...own('SELECT, DELETE', 'replica'),
-        ...own('SELECT', 'schema_version'),
+        ...own('SELECT', 'schema_version', 'read_return'),
       ],
     },
     ...sideGrants(config, 'legacy'),

@@ -17,6 +17,7 @@ import { installCommand } from './install.ts';
 import { openCommand } from './open.ts';
 import { planCommand } from './plan.ts';
 import { quarantineCommand } from './quarantine.ts';
+import { rampCommand } from './ramp.ts';
 import { resumeCommand } from './resume.ts';
 import { retireCommand } from './retire.ts';
 import { rollbackCommand } from './rollback.ts';
@@ -35,6 +36,7 @@ const commands: readonly Startable[] = [
   backfillCommand,
   verifyCommand,
   shiftCommand,
+  rampCommand,
   fenceCommand,
   writersCommand,
   cutoverCommand,
@@ -58,7 +60,7 @@ const overview =
   facade                       Runs the facade: the routing proxy in front of the monolith and the services.
 ${commands.map(({ name, words, summary }) => `  ${`${name} ${words}`.trim().padEnd(28)} ${summary}`).join('\n')}
 
-The way of a capability: install, worker, backfill, verify, fence --observe, shift --reads 1 … 100, fence --enforce, cutover;
+The way of a capability: install, worker, backfill, verify, fence --observe, ramp, fence --enforce, cutover;
 "banyan plan CAPABILITY" says what is next, and "banyan status" where each stands. "banyan COMMAND --help" says more.`;
 
 const helpOf = ({ name, words, summary, help, options }: Startable) =>

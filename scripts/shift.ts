@@ -1,7 +1,4 @@
 import { readFlag } from '../capability/capability.ts';
-import { change, evidenceInForce, record } from '../capability/control-store.ts';
-import { readFlagFile, rolloutPercent, setReadPercent } from '../capability/flag-file.ts';
-import type { Phase } from '../capability/phase.ts';
 import {
   actingOptions,
   actorOf,
@@ -9,16 +6,12 @@ import {
   capabilityNamed,
   command,
   configOf,
-  standingOf,
   withControl,
 } from './command.ts';
 import { adminOptions } from './facade-admin.ts';
 import { describeFollowed, exitCodeOf, flagFileOf, untilFollowed } from './move-flag.ts';
-import { shadowPercentIn, shiftShadow } from './shadow.ts';
-
-/** The phase that a percentage of reads means; a shadow goes on without them. */
-const phaseFor = (percent: number, isShadowed: boolean): Phase =>
-  percent === 0 ? (isShadowed ? 'shadow' : 'synced') : percent === 100 ? 'reads' : 'canary';
+import { moveReads } from './move-reads.ts';
+import { shiftShadow } from './shadow.ts';
 
 export const shiftCommand = command({
   name: 'shift',
@@ -58,46 +51,15 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
     if (values.shadow !== undefined) return shiftShadow(capability, values.shadow, values, output);
     if (percent === undefined) throw new Error('one of the two was given');
     const file = flagFileOf(readFlag(capability.name), values);
-    const flag = readFlagFile(file).features.find(({ name }) => name === readFlag(capability.name));
-    const was = rolloutPercent(flag);
     return withControl(values, async (control) => {
-      const current = await standingOf(control, capability.name);
-      if (current.phase === 'owned' || current.phase === 'retired')
-        throw new CommandError(
-          `${capability.name} is in ${current.phase}: the service owns it, and its reads are not for a percentage`,
-        );
-      const evidence = await evidenceInForce(control, capability.name, 'verified');
-      if (percent > 0 && !evidence) {
-        const isBackfilled = await evidenceInForce(control, capability.name, 'backfilled');
-        throw new CommandError(
-          isBackfilled
-            ? `nothing says that the data of ${capability.name} is the same on both sides: run "banyan verify ${capability.name}" first`
-            : `nothing says that the service has the data of ${capability.name}: run "banyan backfill ${capability.name}", then "banyan verify ${capability.name}" first`,
-        );
-      }
-      const isShadowed = (shadowPercentIn(file, capability.name) ?? 1) > 0;
-      const to = percent === 0 && current.phase === 'legacy' ? 'legacy' : phaseFor(percent, isShadowed);
-      const deed = {
-        actor: actorOf(values.actor),
-        action: 'shift',
-        reason: values.reason,
-        detail: { reads: percent, was: was ?? 'a flag of another kind' },
-      };
-      // Forward the phase opens before the flag asks; back the flag lets go before the phase closes.
-      const movePhase = async () => {
-        if (to === current.phase) await record(control, capability.name, deed);
-        else await change(control, { capability: capability.name, from: current, to, deed });
-      };
-      const moveFlag = () => setReadPercent(file, capability.name, percent);
-      if (percent > (was ?? 100)) {
-        await movePhase();
-        moveFlag();
-      } else {
-        moveFlag();
-        await movePhase();
-      }
+      const { was, from, to, evidence } = await moveReads(control, file, {
+        name: capability.name,
+        percent,
+        guarded: false,
+        deed: { actor: actorOf(values.actor), action: 'shift', reason: values.reason },
+      });
       output.say(
-        `${capability.name}: reads ${was ?? '?'} % → ${percent} %, phase ${current.phase} → ${to}${evidence ? `, on a verification recorded at ${evidence.recordedAt.slice(0, 19)}Z` : ''}`,
+        `${capability.name}: reads ${was ?? '?'} % → ${percent} %, phase ${from} → ${to}${evidence ? `, on a verification recorded at ${evidence.recordedAt.slice(0, 19)}Z` : ''}`,
       );
       const followed = await untilFollowed(
         values,

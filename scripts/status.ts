@@ -1,6 +1,6 @@
 import { readFlag, type Side, shadowFlag } from '../capability/capability.ts';
 import { readChange } from '../capability/change-store.ts';
-import { evidenceInForce, readCapability } from '../capability/control-store.ts';
+import { evidenceInForce, readCapability, readStandings } from '../capability/control-store.ts';
 import { type FenceRow, readFences } from '../capability/fence.ts';
 import { type Flag, readFlagFile, rolloutPercent } from '../capability/flag-file.ts';
 import { readInterlock } from '../capability/phase.ts';
@@ -169,11 +169,12 @@ behind for long has no worker, or has stopped: then it says for what, and what t
     );
     const capabilities = await withControl(values, async (control) => {
       const found = [];
+      const standings = await readStandings(control);
       for (const { name, team } of config.capabilities) {
         const row = await readCapability(control, name);
         const backfilled = await evidenceInForce(control, name, 'backfilled');
         const verified = await evidenceInForce(control, name, 'verified');
-        const interlock = readInterlock(row && { phase: row.phase, ready: verified !== undefined });
+        const interlock = readInterlock(standings.get(name));
         const served = onFacade(facade, name);
         const changing = await readChange(control, name);
         const flag = flags?.find((each) => each.name === readFlag(name));
@@ -205,6 +206,7 @@ behind for long has no worker, or has stopped: then it says for what, and what t
             served?.shadowPercent ??
             (flags && served === undefined ? (rolloutPercent(shadow) ?? null) : null),
           interlock: interlock.open ? null : interlock.why,
+          returned: standings.get(name)?.reads?.returned ?? null,
           readsLastMinute: served?.readsLastMinute ?? null,
         });
       }

@@ -1,0 +1,90 @@
+// Moves the percentage of a capability's reads that the service answers: the phase, the flag, and the word that facades judge by, in the
+// order that never serves unready data. What "banyan shift --reads" and each step of "banyan ramp" do.
+import type { Connection } from 'mysql2/promise';
+import { readFlag } from '../capability/capability.ts';
+import {
+  type CapabilityRow,
+  change,
+  type Deed,
+  type Evidence,
+  evidenceInForce,
+  record,
+} from '../capability/control-store.ts';
+import { readFlagFile, rolloutPercent, setReadPercent } from '../capability/flag-file.ts';
+import type { Phase } from '../capability/phase.ts';
+import { beginRound } from '../capability/read-shift.ts';
+import { CommandError, standingOf } from './command.ts';
+import { shadowPercentIn } from './shadow.ts';
+
+/** The phase that a percentage of reads means; a shadow goes on without them. */
+const phaseFor = (percent: number, isShadowed: boolean): Phase =>
+  percent === 0 ? (isShadowed ? 'shadow' : 'synced') : percent === 100 ? 'reads' : 'canary';
+
+/** Of the flag file; undefined when the flag is no plain rollout. */
+export const readPercentIn = (file: string, capability: string): number | undefined =>
+  rolloutPercent(readFlagFile(file).features.find(({ name }) => name === readFlag(capability)));
+
+export type Movable = { readonly current: CapabilityRow; readonly evidence: Evidence | undefined };
+
+/** @throws CommandError when the reads are not for a percentage, or nothing says that the service is ready for them */
+export async function mayMoveReads(control: Connection, name: string, percent: number): Promise<Movable> {
+  const current = await standingOf(control, name);
+  if (current.phase === 'owned' || current.phase === 'retired')
+    throw new CommandError(
+      `${name} is in ${current.phase}: the service owns it, and its reads are not for a percentage`,
+    );
+  const evidence = await evidenceInForce(control, name, 'verified');
+  if (percent > 0 && !evidence) {
+    const isBackfilled = await evidenceInForce(control, name, 'backfilled');
+    throw new CommandError(
+      isBackfilled
+        ? `nothing says that the data of ${name} is the same on both sides: run "banyan verify ${name}" first`
+        : `nothing says that the service has the data of ${name}: run "banyan backfill ${name}", then "banyan verify ${name}" first`,
+    );
+  }
+  return { current, evidence };
+}
+
+export type ReadMove = {
+  readonly name: string;
+  readonly percent: number;
+  /** The facades judge the service at 100 %, too. */
+  readonly guarded: boolean;
+  /** Only if this is still the newest word on its reads. */
+  readonly after?: bigint;
+  readonly deed: Deed;
+};
+
+export type Moved = {
+  /** Undefined: the flag was of another kind. */
+  readonly was: number | undefined;
+  readonly from: Phase;
+  readonly to: Phase;
+  readonly round: bigint;
+  readonly evidence: Evidence | undefined;
+};
+
+/** @throws CommandError as `mayMoveReads`; ControlStoreError when somebody else moves it at the same time */
+export async function moveReads(control: Connection, file: string, move: ReadMove): Promise<Moved> {
+  const { name, percent, guarded, after, deed } = move;
+  const was = readPercentIn(file, name);
+  const { current, evidence } = await mayMoveReads(control, name, percent);
+  const isShadowed = (shadowPercentIn(file, name) ?? 1) > 0;
+  const to = percent === 0 && current.phase === 'legacy' ? 'legacy' : phaseFor(percent, isShadowed);
+  const detail = typeof deed.detail === 'object' && deed.detail !== null ? deed.detail : {};
+  const told = { ...deed, detail: { reads: percent, was: was ?? 'a flag of another kind', ...detail } };
+  // What facades have seen of the service before does not count from here on.
+  const movePhase = async () => {
+    const round = await beginRound(control, name, { guarded, ...(after !== undefined && { after }) });
+    if (to === current.phase) await record(control, name, told);
+    else await change(control, { capability: name, from: current, to, deed: told });
+    return round;
+  };
+  const moveFlag = () => setReadPercent(file, name, percent);
+  // Forward the phase opens before the flag asks; back the flag lets go before the phase closes.
+  const isForward = percent > (was ?? 100);
+  if (!isForward) moveFlag();
+  const round = await movePhase();
+  if (isForward) moveFlag();
+  return { was, from: current.phase, to, round, evidence };
+}
