@@ -19,11 +19,17 @@ export type ServiceFaultReason =
   | 'status'
   | 'too_large'
   | 'not_json'
+  /** By the route's `isError`, whatever its status. */
+  | 'said_error'
   | 'translation';
 
 /** The service did answer; it is the answer that is of no use. */
 export const isAnswered = (reason: ServiceFaultReason): boolean =>
-  reason === 'status' || reason === 'too_large' || reason === 'not_json' || reason === 'translation';
+  reason === 'status' ||
+  reason === 'too_large' ||
+  reason === 'not_json' ||
+  reason === 'said_error' ||
+  reason === 'translation';
 
 export class ServiceFault extends Error {
   override name = 'ServiceFault';

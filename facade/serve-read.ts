@@ -101,6 +101,11 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
     const { target } = passage;
     if (!route.translate) return toLegacy(request, reply, passage, undefined, false, capture);
     const { headers, method } = request;
+    // Once retired, legacy follows no more; and it may be behind what this client wrote.
+    const mayFallBack = () =>
+      route.safe &&
+      deps.standing(capability.name)?.phase !== 'retired' &&
+      (pin === undefined || pins.judge(pin, 'legacy') === 'fresh');
     try {
       const asked = { path: target.path, query: new URLSearchParams(target.query) };
       const answer = await translateRead(route.translate, asked, {
@@ -111,6 +116,9 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
         isSafe: route.safe,
         isError: route.isError,
       });
+      const saysError = route.isError?.(answer) === true;
+      if (saysError && mayFallBack())
+        throw new ServiceFault('said_error', 'the answer of the service calls itself an error');
       const dressed = await dress(answer, manner, {
         method,
         ifNoneMatch: headers['if-none-match'],
@@ -118,22 +126,14 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
       });
       reply.hijack();
       answers.observe(passage, 'service', dressed.status);
-      tally?.saw(
-        'service',
-        performance.now() - passage.startedAt,
-        answer.status >= 500 || route.isError?.(answer) === true,
-      );
+      tally?.saw('service', performance.now() - passage.startedAt, answer.status >= 500 || saysError);
       capture?.served(answer, dressed.headers);
       reply.raw.writeHead(dressed.status, [...answers.complete(passage, dressed.headers)]).end(dressed.body);
     } catch (error) {
       if (reply.raw.destroyed) return void reply.hijack();
       tally?.saw('service', performance.now() - passage.startedAt, true);
       const reason = error instanceof ServiceFault ? error.reason : 'translation';
-      // Once retired, legacy follows no more; and it may be behind what this client wrote.
-      const fallback =
-        route.safe &&
-        deps.standing(capability.name)?.phase !== 'retired' &&
-        (pin === undefined || pins.judge(pin, 'legacy') === 'fresh');
+      const fallback = mayFallBack();
       if (isTimeToLog(`${capability.name} ${reason}`))
         log.error(
           { err: error, capability: capability.name, reason, fallback },

@@ -1,5 +1,6 @@
 // What every command that moves a flag needs: the file it is in, and whether a facade follows.
 import { setTimeout as delay } from 'node:timers/promises';
+import { readFlagFile } from '../capability/flag-file.ts';
 import { CommandError } from './command.ts';
 import {
   type AdminValues,
@@ -11,7 +12,7 @@ import {
 
 const followMsMax = 3_000;
 
-/** @throws CommandError when the flag is in an Unleash, or nobody says in which file it is */
+/** @throws CommandError when the flag is in an Unleash, or nobody says in which file it is; FlagFileError */
 export function flagFileOf(flag: string, values: AdminValues): string {
   if (values.unleashUrl)
     throw new CommandError(
@@ -22,6 +23,8 @@ export function flagFileOf(flag: string, values: AdminValues): string {
     throw new CommandError('which flag file do the facades watch? Give --flags or BANYAN_FLAGS', {
       exitCode: 2,
     });
+  // One that cannot be read stops a command before anything is moved.
+  readFlagFile(file);
   return file;
 }
 

@@ -23,7 +23,7 @@ describe('wrong words', () => {
     [
       ['nonsense'],
       2,
-      /no command "nonsense"; there are install, worker, plan, advance, backfill, verify, shift, fence, writers, cutover, rollback/,
+      /no command "nonsense"; there are install, worker, plan, advance, backfill, verify, shift, ramp, fence, writers, cutover, rollback/,
     ],
     [['backfill'], 2, /name a capability: reviews, wishlist/],
     [['backfill', 'orders'], 2, /no capability "orders"; the configuration has reviews, wishlist/],
@@ -37,6 +37,11 @@ describe('wrong words', () => {
     [['shift', 'reviews'], 2, /--reads 0 to --reads 100/],
     [['shift', 'reviews', '--reads', '101'], 2, /--reads is 101: it must be 0 to 100/],
     [['shift', 'reviews', '--reads', 'half'], 2, /whole number/],
+    [['ramp', 'reviews'], 2, /--steps is "": say whole percentages/],
+    [['ramp', 'reviews', '--steps', '5,1'], 2, /each above the one before/],
+    [['ramp', 'reviews', '--steps', '5', '--every', '10'], 2, /--every is "10": say 30s/],
+    [['ramp', 'reviews', '--steps', '5', '--override', 'errors'], 2, /"errors" is none of latency, parity/],
+    [['ramp', 'reviews', '--steps', '5', '--override', 'parity'], 2, /needs a --reason/],
     [['status', '--jsn'], 2, /no option --jsn[\s\S]*--help/],
     [
       ['status'],
