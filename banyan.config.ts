@@ -78,6 +78,8 @@ export default defineConfig({
       writers: { legacy: ['shop_app'], service: ['reviews_app'] },
       tables: [rows.review, rows.photo, rows.recommendation],
       references: [rows.member, rows.product],
+      // Who may be moved by name: members, by the monolith's session, and who asks for it by a header.
+      context: { member: 'user', beta: { header: 'x-beta' } },
       // A shop that earns money leaves the hour and the day that are usual.
       gates: { readsMinutesMin: 0, observedMinutesMin: 0, parityComparedMin: 0 },
       routes: [

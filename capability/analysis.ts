@@ -34,6 +34,18 @@ export const usualAnalysis: AnalysisLimits = {
 const slowerThan = (times: readonly number[], ms: number): number =>
   times.reduce((sum, count, at) => sum + ((latencyBoundsMs[at - 1] ?? 0) >= ms ? count : 0), 0);
 
+/** Every fault of what a capability declares. */
+export function analysisFaults(analysis: unknown): string[] {
+  if (analysis === undefined) return [];
+  if (typeof analysis !== 'object' || analysis === null) return ['analysis is an object of limits'];
+  return Object.entries(analysis)
+    .filter(
+      ([name, limit]) =>
+        !Object.hasOwn(usualAnalysis, name) || !(Number.isFinite(limit) && Number(limit) >= 0),
+    )
+    .map(([name]) => `analysis.${name} is none of ${Object.keys(usualAnalysis).join(', ')}, or no number`);
+}
+
 const rate = ({ reads, errors }: SideTally) => (reads === 0 ? 0 : errors / reads);
 const p95 = ({ times }: SideTally) => quantileMs(times, 0.95);
 

@@ -3,6 +3,7 @@ import type { HttpReadTranslator, HttpWriteTranslator, LegacyManner } from '../a
 import type { IdentityDeclaration } from '../acl/identity.ts';
 import type { RowTranslator } from '../acl/translator.ts';
 import type { AnalysisLimits } from './analysis.ts';
+import type { ContextProperties } from './context.ts';
 import type { GateLimits } from './gate.ts';
 import type { UpstreamDeclaration } from './upstream.ts';
 
@@ -98,6 +99,8 @@ export type Capability = {
   readonly writers?: Readonly<Record<Side, readonly string[]>>;
   /** Where the usual limits of the gates are not this capability's. */
   readonly gates?: Partial<GateLimits>;
+  /** What its read flag may ask of a client beside its id: for cohorts. */
+  readonly context?: ContextProperties;
   /** Likewise of how the service is compared with legacy. */
   readonly analysis?: Partial<AnalysisLimits>;
 };

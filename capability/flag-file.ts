@@ -32,6 +32,11 @@ function strategyFault(strategy: unknown): string | undefined {
   const parameters = strategy.parameters ?? {};
   if (!isObject(parameters) || Object.values(parameters).some((value) => typeof value !== 'string'))
     return `has parameters of ${strategy.name} that are not texts (Unleash writes numbers as "25")`;
+  const constraints = strategy.constraints ?? [];
+  const isConstraint = (each: unknown) =>
+    isObject(each) && typeof each.contextName === 'string' && typeof each.operator === 'string';
+  if (!Array.isArray(constraints) || !constraints.every(isConstraint))
+    return `has constraints of ${strategy.name} without contextName and operator`;
   if (strategy.name !== 'flexibleRollout') return undefined;
   const rollout = Number(parameters.rollout);
   return /^\d{1,3}$/.test(String(parameters.rollout)) && rollout <= 100
@@ -66,27 +71,33 @@ export function parseFlagFile(text: string): FlagFile {
   return { version: 2, features: file.features as Flag[] };
 }
 
-/** A gradual rollout, sticky by the facade's id: users move only forward as the percentage grows. */
-export const rolloutFlag = (name: string, percent: number): Flag => ({
+/**
+ * A gradual rollout, sticky by the facade's id: users move only forward as the percentage grows.
+ * @param naming strategies of clients who are moved whatever it is
+ */
+export const rolloutFlag = (name: string, percent: number, naming: readonly FlagStrategy[] = []): Flag => ({
   name,
   type: 'release',
-  enabled: percent > 0,
+  enabled: percent > 0 || naming.length > 0,
   strategies: [
     {
       name: 'flexibleRollout',
       parameters: { rollout: String(percent), stickiness: 'userId', groupId: name },
       constraints: [],
     },
+    ...naming,
   ],
 });
 
-/** The percentage a flag proposes when it is a plain gradual rollout; undefined when it is anything else. */
+/**
+ * The percentage a flag proposes when it is a plain gradual rollout, beside those whom constraints name; undefined when it is
+ * anything else.
+ */
 export function rolloutPercent(flag: Flag | undefined): number | undefined {
   if (!flag?.enabled) return 0;
-  const [strategy, another] = flag.strategies;
-  if (!strategy) return 100; // Unleash: enabled and no strategy means everybody
-  if (another || strategy.name !== 'flexibleRollout' || (strategy.constraints ?? []).length > 0)
-    return undefined;
+  if (flag.strategies.length === 0) return 100; // Unleash: enabled and no strategy means everybody
+  const [strategy, another] = flag.strategies.filter(({ constraints }) => (constraints ?? []).length === 0);
+  if (!strategy || another || strategy.name !== 'flexibleRollout') return undefined;
   return Number(strategy.parameters.rollout);
 }
 
@@ -106,19 +117,34 @@ export function writeFlagFile(path: string, file: FlagFile): void {
   renameSync(beside, path);
 }
 
-/** Sets the percentage of a capability's reads that the service answers; other flags stay as they are. */
-export const setReadPercent = (path: string, capability: string, percent: number): void =>
-  setPercent(path, readFlag(capability), percent);
+/** Strategies that name their clients, of whatever kind. */
+export const namingStrategies = (flag: Flag | undefined): FlagStrategy[] =>
+  (flag?.strategies ?? []).filter(({ constraints }) => (constraints ?? []).length > 0);
+
+/**
+ * Sets the percentage of a capability's reads that the service answers; other flags stay as they are.
+ * @param naming instead of the strategies that name clients; without, these stay, except at 0: nobody is nobody
+ */
+export function setReadPercent(
+  path: string,
+  capability: string,
+  percent: number,
+  naming?: readonly FlagStrategy[],
+): void {
+  const kept = (flag: Flag | undefined) => (percent > 0 ? namingStrategies(flag) : []);
+  setFlag(path, readFlag(capability), (flag, name) => rolloutFlag(name, percent, naming ?? kept(flag)));
+}
 
 /** Sets the percentage of a capability's reads that are mirrored; other flags stay as they are. */
 export const setShadowPercent = (path: string, capability: string, percent: number): void =>
-  setPercent(path, shadowFlag(capability), percent);
+  setFlag(path, shadowFlag(capability), (_flag, name) => rolloutFlag(name, percent));
 
-function setPercent(path: string, name: string, percent: number): void {
+function setFlag(path: string, name: string, change: (flag: Flag | undefined, name: string) => Flag): void {
   const file = readFlagFile(path);
-  const flag = rolloutFlag(name, percent);
-  const features = file.features.some((each) => each.name === name)
-    ? file.features.map((each) => (each.name === name ? flag : each))
+  const before = file.features.find((each) => each.name === name);
+  const flag = change(before, name);
+  const features = before
+    ? file.features.map((each) => (each === before ? flag : each))
     : [...file.features, flag];
   writeFlagFile(path, { ...file, features });
 }

@@ -3,7 +3,9 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type RowTranslator, translatorFaults } from '../acl/translator.ts';
+import { analysisFaults } from './analysis.ts';
 import { type BanyanConfig, type Capability, methods, type Route } from './capability.ts';
+import { contextFaults } from './context.ts';
 import { parseJsonPath } from './json-path.ts';
 import { parityMinutesMax } from './parity.ts';
 import { upstreamFaults } from './upstream.ts';
@@ -206,7 +208,12 @@ export function configFaults(config: unknown): string[] {
     }
     const name = names[index] ?? '?';
     if (names.indexOf(name) !== index) faults.push(`there are two capabilities "${name}"`);
-    faults.push(...capabilityFaults(capability, upstreams).map((fault) => `${name}: ${fault}`));
+    const own = [
+      ...capabilityFaults(capability, upstreams),
+      ...analysisFaults(capability.analysis),
+      ...contextFaults(capability.context, legacy.identity !== undefined),
+    ];
+    faults.push(...own.map((fault) => `${name}: ${fault}`));
     for (const route of asList(capability.routes).filter(isObject)) {
       const signature = `${String(route.method)} ${String(route.path).replace(/:[^/]+/g, ':')}`;
       const other = seen.get(signature);

@@ -21,6 +21,7 @@ import { OwnWrites } from './own-writes.ts';
 import type { Parity } from './parity.ts';
 import { type Circumstances, chooseAgain, decide, isTrusted, judge, originFor } from './passage.ts';
 import { createPins, noPins } from './pins.ts';
+import { createNamedUser } from './properties.ts';
 import { createRateLimits, type RateLimits } from './rate-limits.ts';
 import { createRouteTable } from './route-table.ts';
 import { createServe, type Serve } from './serve.ts';
@@ -38,7 +39,7 @@ export type FacadeDeps = {
   readonly upstreams: BanyanConfig['upstreams'];
   readonly limits: Limits;
   readonly trustedProxies: BlockList;
-  readonly flags: Pick<Flags, 'isOn' | 'proposedPercent'>;
+  readonly flags: Pick<Flags, 'isOn' | 'asksFor' | 'proposedPercent'>;
   readonly control: Pick<ControlView, 'standing'>;
   /** Who owns, and what is done with writes; undefined without a control store: then nothing changes hands. */
   readonly owners: Owners | undefined;
@@ -187,6 +188,10 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
     standing: control.standing,
     epoch: (capability) => owners?.view.owner(capability)?.epoch ?? 0n,
   });
+  const identities =
+    identity && identityKey
+      ? createIdentities({ declaration: identity, askLegacy, key: identityKey, limits })
+      : undefined;
   const serving = createServe({
     config,
     forwarder,
@@ -205,10 +210,8 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
       : noPins,
     shadow,
     tallies: deps.tallies,
-    identities:
-      identity && identityKey
-        ? createIdentities({ declaration: identity, askLegacy, key: identityKey, limits })
-        : undefined,
+    identities,
+    namedUser: createNamedUser({ sessionCookie: identity?.cookie, identities, flags: deps.flags }),
     limits,
     metrics,
     log,

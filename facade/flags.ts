@@ -16,7 +16,10 @@ export type FlagsStatus = {
 };
 
 export type Flags = {
-  isOn(flag: string, id: string): boolean;
+  /** @param properties what constraints may ask for beside the id */
+  isOn(flag: string, id: string, properties?: Readonly<Record<string, string>>): boolean;
+  /** Whether a constraint asks for that property (or a segment, of which nobody knows). */
+  asksFor(flag: string, property: string): boolean;
   /** What the flag asks for: 0 to 100, or null when its strategies cannot be said as one percentage. */
   proposedPercent(flag: string): number | null;
   status(): FlagsStatus;
@@ -35,6 +38,15 @@ function percentOf(feature: Feature | undefined): number | null {
   }));
   return rolloutPercent({ name: feature.name, enabled: feature.enabled, strategies }) ?? null;
 }
+
+const contextOf = (userId: string, properties: Readonly<Record<string, string>> | undefined) =>
+  properties ? { userId, properties } : { userId };
+
+const asksFor = (feature: Feature | undefined, property: string): boolean =>
+  (feature?.strategies ?? []).some(
+    ({ constraints, segments }) =>
+      (segments ?? []).length > 0 || (constraints ?? []).some(({ contextName }) => contextName === property),
+  );
 
 const common = {
   appName: 'banyan-facade',
@@ -56,7 +68,8 @@ export async function fileFlags(path: string, log: Logger): Promise<Flags> {
   unleash.on('warn', (message) => log.warn({ detail: String(message) }, 'a flag has an oddity'));
   await unleash.start();
   return {
-    isOn: (flag, id) => unleash.isEnabled(flag, { userId: id }, false),
+    isOn: (flag, id, properties) => unleash.isEnabled(flag, contextOf(id, properties), false),
+    asksFor: (flag, property) => asksFor(file.getToggle(flag), property),
     proposedPercent: (flag) => percentOf(file.getToggle(flag)),
     status: () => ({
       source: 'file',
@@ -167,7 +180,8 @@ export async function unleashFlags(options: UnleashOptions, log: Logger): Promis
   await client.unleash.start();
 
   return {
-    isOn: (flag, id) => client.unleash.isEnabled(flag, { userId: id }, false),
+    isOn: (flag, id, properties) => client.unleash.isEnabled(flag, contextOf(id, properties), false),
+    asksFor: (flag, property) => asksFor(client.unleash.getFeatureToggleDefinition(flag), property),
     proposedPercent: (flag) => percentOf(client.unleash.getFeatureToggleDefinition(flag)),
     status: () => ({
       source: 'unleash',

@@ -9,6 +9,7 @@ import { framingFault, type Origin, originOf, type Peer } from './headers.ts';
 import { idCookie, idFrom, mintId } from './identity.ts';
 import { normaliseTarget, type Target } from './normalise-path.ts';
 import type { Limits } from './options.ts';
+import { type Properties, propertiesOf } from './properties.ts';
 import type { RouteMatch, RouteTable } from './route-table.ts';
 
 export type Passage = {
@@ -18,6 +19,8 @@ export type Passage = {
   readonly choice: Choice;
   /** The client's, its own or a new one. */
   readonly id: string | undefined;
+  /** What its capability's flag may ask of it beside that. */
+  readonly properties: Properties | undefined;
   /** To be set on the answer, if that may be. */
   readonly newCookie: string | undefined;
   /** By performance.now() */
@@ -77,18 +80,19 @@ export type Circumstances = {
   readonly standing: (capability: string) => Standing | undefined;
   /** By the fences' word. */
   readonly owner: (capability: string) => Side | undefined;
-  readonly isFlagOn: (flag: string, id: string) => boolean;
+  readonly isFlagOn: (flag: string, id: string, properties?: Properties) => boolean;
 };
 
 function choose(
   match: RouteMatch | undefined,
   id: string | undefined,
+  properties: Properties | undefined,
   standing: Standing | undefined,
   now: Circumstances,
 ): Choice {
   const name = match?.capability?.name;
   const flag = match?.flag;
-  const isFlagOn = () => flag !== undefined && id !== undefined && now.isFlagOn(flag, id);
+  const isFlagOn = () => flag !== undefined && id !== undefined && now.isFlagOn(flag, id, properties);
   const owner = name === undefined ? undefined : now.owner(name);
   return chooseSide({ route: match?.route, standing, owner, isFlagOn });
 }
@@ -110,11 +114,12 @@ export function decide(
   // A capability that has not moved needs no id, and its clients no cookie.
   const minted =
     known === undefined && standing !== undefined && standing.phase !== 'legacy' ? mintId() : undefined;
-  const choice = choose(match, known ?? minted, standing, now);
+  const properties = match?.context && propertiesOf(match.context, request.headers);
+  const choice = choose(match, known ?? minted, properties, standing, now);
   const newCookie = minted === undefined ? undefined : idCookie(minted, origin.proto);
-  return { target, match, origin, choice, id: known ?? minted, newCookie, startedAt };
+  return { target, match, origin, choice, id: known ?? minted, properties, newCookie, startedAt };
 }
 
 /** The side by what is known now. */
-export const chooseAgain = ({ match, id }: Passage, now: Circumstances): Choice =>
-  choose(match, id, standingOf(match, now), now);
+export const chooseAgain = ({ match, id, properties }: Passage, now: Circumstances): Choice =>
+  choose(match, id, properties, standingOf(match, now), now);

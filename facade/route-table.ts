@@ -1,5 +1,6 @@
 // From method and normalised path to the route that is declared, and its capability.
 import { type Capability, type Route, readFlag } from '../capability/capability.ts';
+import { type ContextPlan, contextPlan } from '../capability/context.ts';
 
 export type RouteMatch = {
   /** Undefined for a route of the monolith's own that touches a capability's tables. */
@@ -7,6 +8,8 @@ export type RouteMatch = {
   readonly route: Route;
   /** The capability's read flag. */
   readonly flag: string | undefined;
+  /** What that may ask of a client beside its id. */
+  readonly context: ContextPlan | undefined;
 };
 
 export type RouteTable = {
@@ -83,10 +86,11 @@ export function createRouteTable(
 ): RouteTable {
   const tables = new Map<string, MethodTable>();
   const matches: RouteMatch[] = [
-    ...legacyRoutes.map((route) => ({ capability: undefined, route, flag: undefined })),
+    ...legacyRoutes.map((route) => ({ capability: undefined, route, flag: undefined, context: undefined })),
     ...capabilities.flatMap((capability) => {
       const flag = readFlag(capability.name);
-      return capability.routes.map((route) => ({ capability, route, flag }));
+      const context = contextPlan(capability.context);
+      return capability.routes.map((route) => ({ capability, route, flag, context }));
     }),
   ];
   for (const match of matches) {

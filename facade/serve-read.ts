@@ -18,6 +18,7 @@ import type { Limits } from './options.ts';
 import type { Pin } from './own-writes.ts';
 import type { Passage } from './passage.ts';
 import type { Pins } from './pins.ts';
+import type { NamedUser } from './properties.ts';
 import type { ServeLegacy } from './serve-legacy.ts';
 import type { Shadow } from './shadow.ts';
 import type { ReadTally, Tallies } from './tallies.ts';
@@ -33,6 +34,7 @@ export type ServeReadDeps = {
   readonly standing: (capability: string) => Standing | undefined;
   /** Chooses again: the fences have been looked at. */
   readonly choose: (passage: Passage) => Choice;
+  readonly namedUser: NamedUser;
   readonly manner: LegacyManner;
   readonly upstream: (name: string) => Upstream;
   readonly limits: Limits;
@@ -151,7 +153,7 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
     }
   }
 
-  return (request, reply, passage, route) => {
+  const serve: ServeRead = (request, reply, passage, route) => {
     const { choice, match } = passage;
     const capability = match?.capability;
     const own = pinsOf(request, passage, route);
@@ -175,5 +177,14 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
       return pin ? sideFor(passage, pin).then(go) : go(choice);
     const behind = own.filter((each) => pins.judge(each, 'legacy') !== 'fresh');
     return behind.length === 0 ? go(choice) : arrived(behind, reply).then(() => go(choice));
+  };
+
+  return (request, reply, passage, route) => {
+    const asked = deps.namedUser(passage, request.headers.cookie);
+    if (!asked) return serve(request, reply, passage, route);
+    return asked.then((properties) => {
+      const known = { ...passage, properties };
+      return serve(request, reply, { ...known, choice: deps.choose(known) }, route);
+    });
   };
 }

@@ -14,6 +14,7 @@ import type { Metrics } from './metrics.ts';
 import type { Limits } from './options.ts';
 import type { Passage } from './passage.ts';
 import type { Pins } from './pins.ts';
+import type { NamedUser } from './properties.ts';
 import { createServeLegacy } from './serve-legacy.ts';
 import { createServeRead } from './serve-read.ts';
 import { createServeWrite } from './serve-write.ts';
@@ -30,6 +31,7 @@ export type ServeDeps = {
   readonly upstream: (name: string) => Upstream;
   readonly standing: (capability: string) => Standing | undefined;
   readonly choose: (passage: Passage) => Choice;
+  readonly namedUser: NamedUser;
   readonly writes: Pick<OwnerWrites, 'group'>;
   readonly look: () => Promise<void>;
   readonly pins: Pins;

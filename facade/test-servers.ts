@@ -121,7 +121,7 @@ export async function startFacade(given: Overrides): Promise<TestFacade> {
     upstreams,
     limits: { ...parseFacadeOptions([], {}), stopMsMax: 2_000, websocketGraceMsMax: 100, ...given.limits },
     trustedProxies,
-    flags: { proposedPercent: () => 0, ...(given.flags ?? { isOn: () => true }) },
+    flags: { proposedPercent: () => 0, asksFor: () => false, ...(given.flags ?? { isOn: () => true }) },
     parity: given.parity ?? createParity(60_000),
     tallies: given.tallies ?? new Tallies([{ name: 'reviews' }]),
     control: { standing: given.standing ?? (() => ({ phase: 'reads', ready: true })) },

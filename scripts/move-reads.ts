@@ -2,6 +2,7 @@
 // order that never serves unready data. What "banyan shift --reads" and each step of "banyan ramp" do.
 import type { Connection } from 'mysql2/promise';
 import { readFlag } from '../capability/capability.ts';
+import { type Cohort, cohortStrategy, cohortText } from '../capability/cohort.ts';
 import {
   type CapabilityRow,
   change,
@@ -17,8 +18,8 @@ import { CommandError, standingOf } from './command.ts';
 import { shadowPercentIn } from './shadow.ts';
 
 /** The phase that a percentage of reads means; a shadow goes on without them. */
-const phaseFor = (percent: number, isShadowed: boolean): Phase =>
-  percent === 0 ? (isShadowed ? 'shadow' : 'synced') : percent === 100 ? 'reads' : 'canary';
+const phaseFor = (percent: number, isNaming: boolean, isShadowed: boolean): Phase =>
+  percent === 100 ? 'reads' : percent > 0 || isNaming ? 'canary' : isShadowed ? 'shadow' : 'synced';
 
 /** Of the flag file; undefined when the flag is no plain rollout. */
 export const readPercentIn = (file: string, capability: string): number | undefined =>
@@ -48,6 +49,8 @@ export async function mayMoveReads(control: Connection, name: string, percent: n
 export type ReadMove = {
   readonly name: string;
   readonly percent: number;
+  /** Who is moved whatever the percentage; without, those who are named already. At 0 nobody is. */
+  readonly cohorts?: readonly Cohort[] | undefined;
   /** The facades judge the service at 100 %, too. */
   readonly guarded: boolean;
   /** Only if this is still the newest word on its reads. */
@@ -66,13 +69,26 @@ export type Moved = {
 
 /** @throws CommandError as `mayMoveReads`; ControlStoreError when somebody else moves it at the same time */
 export async function moveReads(control: Connection, file: string, move: ReadMove): Promise<Moved> {
-  const { name, percent, guarded, after, deed } = move;
+  const { name, percent, cohorts, guarded, after, deed } = move;
   const was = readPercentIn(file, name);
-  const { current, evidence } = await mayMoveReads(control, name, percent);
+  const naming = cohorts?.map((cohort) => cohortStrategy(readFlag(name), cohort));
+  const isNaming = naming !== undefined && naming.length > 0;
+  const { current, evidence } = await mayMoveReads(control, name, isNaming ? Math.max(percent, 1) : percent);
   const isShadowed = (shadowPercentIn(file, name) ?? 1) > 0;
-  const to = percent === 0 && current.phase === 'legacy' ? 'legacy' : phaseFor(percent, isShadowed);
+  const to =
+    percent === 0 && !isNaming && current.phase === 'legacy'
+      ? 'legacy'
+      : phaseFor(percent, isNaming, isShadowed);
   const detail = typeof deed.detail === 'object' && deed.detail !== null ? deed.detail : {};
-  const told = { ...deed, detail: { reads: percent, was: was ?? 'a flag of another kind', ...detail } };
+  const told = {
+    ...deed,
+    detail: {
+      reads: percent,
+      was: was ?? 'a flag of another kind',
+      ...(cohorts && { cohorts: cohorts.map(cohortText) }),
+      ...detail,
+    },
+  };
   // What facades have seen of the service before does not count from here on.
   const movePhase = async () => {
     const round = await beginRound(control, name, { guarded, ...(after !== undefined && { after }) });
@@ -80,9 +96,9 @@ export async function moveReads(control: Connection, file: string, move: ReadMov
     else await change(control, { capability: name, from: current, to, deed: told });
     return round;
   };
-  const moveFlag = () => setReadPercent(file, name, percent);
+  const moveFlag = () => setReadPercent(file, name, percent, naming);
   // Forward the phase opens before the flag asks; back the flag lets go before the phase closes.
-  const isForward = percent > (was ?? 100);
+  const isForward = percent > (was ?? 100) || (isNaming && percent === was);
   if (!isForward) moveFlag();
   const round = await movePhase();
   if (isForward) moveFlag();

@@ -1,4 +1,5 @@
-import { readFlag } from '../capability/capability.ts';
+import { type Capability, readFlag } from '../capability/capability.ts';
+import { type Cohort, CohortError, cohortText, parseCohorts } from '../capability/cohort.ts';
 import {
   actingOptions,
   actorOf,
@@ -13,6 +14,17 @@ import { describeFollowed, exitCodeOf, flagFileOf, untilFollowed } from './move-
 import { moveReads } from './move-reads.ts';
 import { shiftShadow } from './shadow.ts';
 
+/** @throws CommandError @returns undefined: those who are named stay */
+function cohortsFrom(text: string | undefined, { context }: Capability): Cohort[] | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parseCohorts(text, context);
+  } catch (error) {
+    if (!(error instanceof CohortError)) throw error;
+    throw new CommandError(`--cohort: ${error.message}`, { exitCode: 2, cause: error });
+  }
+}
+
 export const shiftCommand = command({
   name: 'shift',
   words: 'CAPABILITY --reads PERCENT | --shadow PERCENT',
@@ -23,6 +35,8 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
   banyan shift reviews --reads 5        a first few
   banyan shift reviews --reads 100      everybody
   banyan shift reviews --reads 0        back, at once, from any percentage
+  banyan shift reviews --reads 0 --cohort "member=member1,member2;beta=1"
+                                        nobody but two members, and those who ask for the beta by a header
   banyan shift reviews --shadow 10      mirrors the reads of some clients to the other side; "banyan diff" says how alike both are`,
   options: {
     ...actingOptions,
@@ -39,6 +53,10 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
       max: 100,
       help: 'Instead: the percentage of the clients whose reads are mirrored once they are answered.',
     },
+    cohort: {
+      type: 'text',
+      help: 'Beside the percentage: NAME=VALUE,…[&NAME=VALUE][;…] of the properties that the configuration declares; "none" for nobody.',
+    },
     reason: { type: 'text', help: 'Why, for the audit.' },
   },
   async run({ values, words, output }) {
@@ -48,13 +66,17 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
       throw new CommandError('say how many: --reads 0 to --reads 100, or --shadow 0 to --shadow 100', {
         exitCode: 2,
       });
+    if (values.cohort !== undefined && percent === undefined)
+      throw new CommandError('--cohort belongs to --reads', { exitCode: 2 });
     if (values.shadow !== undefined) return shiftShadow(capability, values.shadow, values, output);
     if (percent === undefined) throw new Error('one of the two was given');
+    const cohorts = cohortsFrom(values.cohort, capability);
     const file = flagFileOf(readFlag(capability.name), values);
     return withControl(values, async (control) => {
       const { was, from, to, evidence } = await moveReads(control, file, {
         name: capability.name,
         percent,
+        cohorts,
         guarded: false,
         deed: { actor: actorOf(values.actor), action: 'shift', reason: values.reason },
       });
@@ -64,7 +86,8 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
       const followed = await untilFollowed(
         values,
         capability.name,
-        ({ effectivePercent }) => effectivePercent === percent,
+        ({ effectivePercent }) =>
+          effectivePercent === percent || (percent === 0 && effectivePercent === null),
       );
       output.say(describeFollowed(followed));
       return {
@@ -72,6 +95,7 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
           capability: capability.name,
           reads: percent,
           was: was ?? null,
+          ...(cohorts && { cohorts: cohorts.map(cohortText) }),
           phase: to,
           confirmedMs: followed.ms ?? null,
         },

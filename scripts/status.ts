@@ -1,5 +1,6 @@
 import { readFlag, type Side, shadowFlag } from '../capability/capability.ts';
 import { readChange } from '../capability/change-store.ts';
+import { describeCohorts } from '../capability/cohort.ts';
 import { evidenceInForce, readCapability, readStandings } from '../capability/control-store.ts';
 import { type FenceRow, readFences } from '../capability/fence.ts';
 import { type Flag, readFlagFile, rolloutPercent } from '../capability/flag-file.ts';
@@ -201,6 +202,7 @@ behind for long has no worker, or has stopped: then it says for what, and what t
             ({ capability }) => capability === name || capability === referencesOf(name),
           ),
           proposedPercent: flags ? (rolloutPercent(flag) ?? null) : (served?.proposedPercent ?? null),
+          cohorts: describeCohorts(flag),
           effectivePercent: served?.effectivePercent ?? null,
           shadowPercent:
             served?.shadowPercent ??
@@ -226,6 +228,7 @@ behind for long has no worker, or has stopped: then it says for what, and what t
       output.say(
         `  reads        proposed ${percent(each.proposedPercent)}, effective ${percent(each.effectivePercent)}${each.interlock ? ` (held at legacy: ${each.interlock})` : ''}`,
       );
+      for (const cohort of each.cohorts) output.say(`  cohort       ${cohort}`);
       if (each.shadowPercent !== 0)
         output.say(
           `  shadow       ${percent(each.shadowPercent)} of the reads are mirrored: "banyan diff ${each.name}" says how alike both sides answer`,

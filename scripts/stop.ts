@@ -44,7 +44,11 @@ shift --reads 0". After it the service owns, and its reads are there already: th
       return phase;
     });
     if (phase !== 'owned' && phase !== 'retired')
-      return shiftCommand.run({ values: { ...values, reads: 0, shadow: undefined }, words, output });
+      return shiftCommand.run({
+        values: { ...values, reads: 0, shadow: undefined, cohort: undefined },
+        words,
+        output,
+      });
     output.say(
       `${name} is ${phase}: the service owns it, and answers its reads. ${phase === 'owned' ? `To have the monolith own it again: banyan rollback ${name}` : 'There is no way back from retired'}`,
     );

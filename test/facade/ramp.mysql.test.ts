@@ -329,6 +329,58 @@ test('a service that fails ends the ramp, with the reason; another operator’s 
   await load.end();
 }, 90_000);
 
+test('cohorts: members by their session, and whoever sends the header, whatever the percentage', async () => {
+  const form = { 'content-type': 'application/x-www-form-urlencoded' };
+  const [facade] = facades;
+  const session = async (member: string) => {
+    const login = await fetch(new URL('/api/member/login.do', facade?.url), {
+      method: 'POST',
+      headers: form,
+      body: `mbrId=${member}&mbrPw=shop1234`,
+    });
+    return login.headers
+      .getSetCookie()
+      .map((each) => each.split(';', 1)[0])
+      .join('; ');
+  };
+  const [first, second] = [await session('member1'), await session('member2')];
+  // Mirrored reads would be the service's, too.
+  await done('shift', 'reviews', '--shadow', '0');
+  const isAtService = async (headers: Record<string, string>) => {
+    const before = service.asked();
+    const response = await fetch(new URL('/api/review/list.do?prdNo=1', facade?.url), { headers });
+    expect(await response.json()).toMatchObject({ resultCode: '0000' });
+    return service.asked() > before;
+  };
+  expect(await done('shift', 'reviews', '--reads', '0', '--cohort', 'member=member1;beta=1')).toMatchObject({
+    phase: 'canary',
+    cohorts: ['member=member1', 'beta=1'],
+  });
+  await until('the flag to be followed', () => isAtService({ 'x-beta': '1' }));
+  const found = async () => ({
+    nobody: await isAtService({}),
+    first: await isAtService({ cookie: first }),
+    second: await isAtService({ cookie: second }),
+    asking: await isAtService({ cookie: second, 'x-beta': '1' }),
+    otherwise: await isAtService({ 'x-beta': '2' }),
+  });
+  const named = { nobody: false, first: true, second: false, asking: true, otherwise: false };
+  for (let round = 0; round < 3; round++) expect(await found()).toEqual(named);
+  expect((await done('status')).capabilities).toMatchObject([{ cohorts: ['member=member1', 'beta=1'] }, {}]);
+  await done('shift', 'reviews', '--reads', '100');
+  await until('everybody to be moved', () => isAtService({}));
+  expect(await found()).toEqual({ nobody: true, first: true, second: true, asking: true, otherwise: true });
+  await done('shift', 'reviews', '--reads', '0');
+  await until('nobody to be moved', async () => !(await isAtService({ 'x-beta': '1' })));
+  expect(await isAtService({ cookie: first })).toBe(false);
+  const unknown = await stack.banyan('shift', 'reviews', '--reads', '0', '--cohort', 'colour=red');
+  expect(unknown).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/no property "colour" \(it has member, beta\)/),
+  });
+  await done('shift', 'reviews', '--shadow', '100');
+}, 60_000);
+
 test('a step without traffic ends the ramp where it is, and says so', async () => {
   const { code, said } = await banyan('ramp', 'reviews', '--steps', '5,100', '--every', '1s', '--execute');
   expect(code).toBe(3);
