@@ -90,6 +90,10 @@ export const sampleOptions = {
   seed: { type: 'integer', default: 1, help: 'Of the generator: the same seed, the same shop.' },
   fresh: { type: 'flag', help: 'Forget the shop of the last time and begin anew.' },
   quiet: { type: 'flag', help: 'No traffic of its own.' },
+  story: {
+    type: 'flag',
+    help: 'Walk reviews from the monolith to their service under traffic, break the service on the way, print a report, and stop; in story/ of the folder, on any ports.',
+  },
 } as const satisfies Declaration;
 
 export type SampleInput = {

@@ -3,15 +3,30 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 export type Traffic = {
-  /** Since the last call. `missing`: own writes that their writer did not find. */
-  take(): { readonly requests: number; readonly failures: number; readonly missing: number };
+  /** Since the last call. */
+  take(): Ledger;
   stop(): Promise<void>;
 };
 
-const clients = 20;
-/** Of them, the ones who are logged in. */
+/** What clients have seen. */
+export type Ledger = {
+  readonly requests: number;
+  readonly failures: number;
+  /** Own writes that their writer did not find. */
+  readonly missing: number;
+  readonly slowestMs: number;
+};
+
+export type Pace = {
+  readonly clients: number;
+  readonly requestsPerSecond: number;
+  /** Requests under way at a time. */
+  readonly hands: number;
+};
+
+const usualPace: Pace = { clients: 20, requestsPerSecond: 10, hands: 1 };
+/** Of the clients, the ones who are logged in. */
 const members = 4;
-const requestsPerSecond = 10;
 /** One of these each so many turns. */
 const writeEvery = 10;
 
@@ -29,10 +44,14 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
 const field = (answer: Answer | undefined, name: string): unknown =>
   isRecord(answer?.body) ? answer.body[name] : undefined;
 
-/** Starts asking the facades, some ten requests a second by twenty clients who keep their cookies. */
-export function startTraffic(facades: readonly string[], products: readonly number[]): Traffic {
+/** Starts asking the facades; by default some ten requests a second by twenty clients who keep their cookies. */
+export function startTraffic(
+  facades: readonly string[],
+  products: readonly number[],
+  { clients, requestsPerSecond, hands }: Pace = usualPace,
+): Traffic {
   const stopped = new AbortController();
-  const counts = { requests: 0, failures: 0, missing: 0 };
+  const counts = { requests: 0, failures: 0, missing: 0, slowestMs: 0 };
   const people = Array.from(
     { length: clients },
     (_, index): Client => ({
@@ -48,6 +67,7 @@ export function startTraffic(facades: readonly string[], products: readonly numb
     form?: Readonly<Record<string, string>>,
   ): Promise<Answer | undefined> {
     counts.requests++;
+    const began = performance.now();
     try {
       const response = await fetch(new URL(path, facade), {
         headers: { cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join('; ') },
@@ -66,6 +86,8 @@ export function startTraffic(facades: readonly string[], products: readonly numb
     } catch {
       if (!stopped.signal.aborted) counts.failures++;
       return undefined;
+    } finally {
+      counts.slowestMs = Math.max(counts.slowestMs, Math.round(performance.now() - began));
     }
   }
 
@@ -92,21 +114,23 @@ export function startTraffic(facades: readonly string[], products: readonly numb
     `/api/review/list.do?prdNo=${product}&sort=STAR&page=2`,
     `/api/review/summary.do?prdNo=${product}`,
   ];
-  async function run(): Promise<void> {
-    for (let turn = 0; !stopped.signal.aborted; turn++) {
+  async function run(hand: number): Promise<void> {
+    for (let turn = hand; !stopped.signal.aborted; turn += hands) {
       const product = products[turn % products.length] ?? 1;
       const writer = people[Math.floor(turn / writeEvery) % members];
       const reader = people[turn % clients];
       if (writer && turn % writeEvery === 0) await write(writer, product, turn);
       else if (reader) await ask(reader, paths(product)[(turn + Math.floor(turn / clients)) % 4] ?? '/');
-      await delay(1000 / requestsPerSecond, undefined, { signal: stopped.signal }).catch(() => undefined);
+      await delay((1000 * hands) / requestsPerSecond, undefined, { signal: stopped.signal }).catch(
+        () => undefined,
+      );
     }
   }
-  const done = run();
+  const done = Promise.all(Array.from({ length: hands }, (_, hand) => run(hand)));
   return {
     take: () => {
       const taken = { ...counts };
-      Object.assign(counts, { requests: 0, failures: 0, missing: 0 });
+      Object.assign(counts, { requests: 0, failures: 0, missing: 0, slowestMs: 0 });
       return taken;
     },
     stop: async () => {

@@ -9,6 +9,8 @@ import { PrivateServerError } from './private-server.ts';
 import { claimRunFolder, RunFolderBusyError } from './run-folder.ts';
 import { popularProducts, sampleOptions, startSample } from './sample.ts';
 import { removeStack, type Stack, writeStack } from './stack.ts';
+
+import { storyPace, tellStory } from './story.ts';
 import { ProcessError } from './supervise.ts';
 import { startTraffic } from './traffic.ts';
 
@@ -38,8 +40,23 @@ Try, in another terminal:
 
 Ctrl-C stops all of it.`;
 
+/** A story begins anew, beside a stack that may be running. */
+const storyPlace = (folder: string) => ({
+  folder: join(folder, 'story'),
+  fresh: true,
+  port: 0,
+  adminPort: 0,
+  legacyPort: 0,
+  reviewsPort: 0,
+  wishlistPort: 0,
+  workerPort: 0,
+  legacyDatabasePort: 0,
+  servicesDatabasePort: 0,
+});
+
 async function main(argv: readonly string[]): Promise<void> {
-  const { values, words } = parseOptions(sampleOptions, argv, process.env);
+  const { values: given, words } = parseOptions(sampleOptions, argv, process.env);
+  const values = given.story ? { ...given, ...storyPlace(given.folder) } : given;
   if (values.help) {
     console.log(
       `npm start -- [OPTION ...]\n\nRuns the whole sample on this machine.\n\nOptions:\n${describeOptions(sampleOptions)}`,
@@ -72,6 +89,18 @@ async function main(argv: readonly string[]): Promise<void> {
     });
     const products = await popularProducts(stack.databases.legacy);
     writeStack(values.folder, stack);
+    if (values.story) {
+      const traffic = startTraffic(
+        stack.facades.map(({ url }) => url),
+        products,
+        storyPace,
+      );
+      started.push(traffic);
+      const { config, folder } = values;
+      const isWell = await tellStory({ stack, config, folder, traffic, say: (line) => console.log(line) });
+      process.exitCode = isWell ? 0 : 1;
+      return asked.resolve();
+    }
     if (!values.quiet)
       started.push(
         startTraffic(

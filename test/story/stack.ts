@@ -49,12 +49,17 @@ export function stackFolder(): string {
 }
 
 /** Runs a script of the toolkit to its end. */
-export function run(script: string, words: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Cli> {
+export function run(
+  script: string,
+  words: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  timeout = 120_000,
+): Promise<Cli> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,
       [join(root, 'scripts', script), ...words],
-      { cwd: root, env: { ...environment(), ...env }, timeout: 120_000 },
+      { cwd: root, env: { ...environment(), ...env }, timeout, maxBuffer: 16 * 1024 * 1024 },
       (error, stdout, stderr) => {
         resolve({ code: error ? (typeof error.code === 'number' ? error.code : -1) : 0, stdout, stderr });
       },
