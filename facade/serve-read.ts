@@ -133,8 +133,9 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
       reply.raw.writeHead(dressed.status, [...answers.complete(passage, dressed.headers)]).end(dressed.body);
     } catch (error) {
       if (reply.raw.destroyed) return void reply.hijack();
-      tally?.saw('service', performance.now() - passage.startedAt, true);
       const reason = error instanceof ServiceFault ? error.reason : 'translation';
+      // By an open breaker it was not asked: what opened that has been counted.
+      if (reason !== 'breaker') tally?.saw('service', performance.now() - passage.startedAt, true);
       const fallback = mayFallBack();
       if (isTimeToLog(`${capability.name} ${reason}`))
         log.error(
