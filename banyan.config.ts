@@ -82,6 +82,8 @@ export default defineConfig({
       context: { member: 'user', beta: { header: 'x-beta' } },
       // A shop that earns money leaves the hour and the day that are usual.
       gates: { readsMinutesMin: 0, observedMinutesMin: 0, parityComparedMin: 0 },
+      // Nor has it many readers, and its machine does other things, too.
+      analysis: { samplesMin: 10, comparedMin: 5, latencyMsMore: 250 },
       routes: [
         {
           method: 'GET',

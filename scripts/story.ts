@@ -20,10 +20,10 @@ import {
 import type { Pace, Traffic } from './traffic.ts';
 
 /** So many that each step of a ramp sees enough of both sides. */
-export const storyPace: Pace = { clients: 200, requestsPerSecond: 80, hands: 8 };
+export const storyPace: Pace = { clients: 200, requestsPerSecond: 50, hands: 8 };
 
 const reviews = 'reviews';
-const rampWords = ['ramp', reviews, '--steps', '10,50,100', '--every', '8s', '--execute'];
+const rampWords = ['ramp', reviews, '--steps', '20,50,100', '--every', '6s', '--execute'];
 const changeWords = ['--execute', '--wait', '30'];
 /** A supervisor starts it again each time; more often would make it give up. */
 const killsMax = 3;
@@ -83,13 +83,20 @@ class Teller {
   async chapter(
     title: string,
     words: readonly string[],
-    { codes = [0], meanwhile }: { codes?: readonly number[]; meanwhile?: () => Promise<void> } = {},
+    {
+      codes = [0],
+      meanwhile,
+    }: { codes?: readonly number[]; meanwhile?: (isOver: () => boolean) => Promise<void> } = {},
   ): Promise<void> {
     const { say, traffic } = this.#input;
     const command = `banyan ${words.join(' ')}`;
     const atMs = performance.now() - this.#beganAt;
     say(`${clock(atMs)}  ${title}\n      $ ${command}`);
-    const [ended] = await Promise.all([this.#run(words), meanwhile?.()]);
+    let isOver = false;
+    const running = this.#run(words).finally(() => {
+      isOver = true;
+    });
+    const [ended] = await Promise.all([running, meanwhile?.(() => isOver)]);
     const tookMs = performance.now() - this.#beganAt - atMs;
     const isAsExpected = codes.includes(ended.code);
     const ledger = traffic.take();
@@ -105,15 +112,17 @@ class Teller {
   }
 
   /** Kills the service once half of the reads are there, and again when it comes back, until they are not. */
-  async breakService(): Promise<void> {
+  async breakService(isOver: () => boolean): Promise<void> {
     const { folder, say } = this.#input;
-    await this.#until(60_000, async () => (await this.#served()) === 50);
-    await delay(3_000);
+    const isThere = await this.#until(60_000, async () => isOver() || (await this.#served()) === 50);
+    if (!isThere || isOver()) return;
+    await delay(2_000);
     const began = performance.now();
     let [killed, kills] = [0, 0];
     const isBack = await this.#until(15_000, async () => {
       const pid = childNamed(join(folder, 'run'), reviews);
-      if (pid !== undefined && pid !== killed && kills < killsMax) {
+      // One that has not come up yet would be given up by who starts it.
+      if (pid !== undefined && pid !== killed && kills < killsMax && (await this.#isReady())) {
         process.kill(pid, 'SIGKILL');
         say(`      kill -9 ${pid}  (the reviews service)`);
         [killed, kills] = [pid, kills + 1];
@@ -127,11 +136,13 @@ class Teller {
 
   /** Its supervisor has started it again. */
   async serviceIsBack(): Promise<void> {
-    const { stack } = this.#input;
-    await this.#until(30_000, async () => {
-      const answer = await fetch(new URL('/readyz', stack.services[reviews])).catch(() => undefined);
-      return answer?.ok === true;
-    });
+    await this.#until(30_000, () => this.#isReady());
+  }
+
+  async #isReady(): Promise<boolean> {
+    const url = new URL('/readyz', this.#input.stack.services[reviews]);
+    const answer = await fetch(url, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+    return answer?.ok === true;
   }
 
   /** The least of what the facades serve of its reads by the service, in percent. */
@@ -177,7 +188,7 @@ export async function tellStory(input: StoryInput): Promise<boolean> {
   await teller.chapter('the fence records who writes', ['fence', reviews, '--observe', '--execute']);
   await teller.chapter('reads move step by step; the service is killed on the way', rampWords, {
     codes: [4],
-    meanwhile: () => teller.breakService(),
+    meanwhile: (isOver) => teller.breakService(isOver),
   });
   await teller.serviceIsBack();
   await teller.chapter('the service is back, and the reads move again', rampWords);
