@@ -6,7 +6,7 @@ import { ControlStoreError, record, type Sql } from './control-store.ts';
 /** The round of the newest shift; 0n: there was none. */
 export async function readRound(sql: Sql, capability: string): Promise<bigint> {
   const [[row]] = await sql.query<RowDataPacket[]>(
-    'SELECT CAST(round AS CHAR) AS round FROM banyan.read_shift WHERE capability = ?',
+    'SELECT CAST(round AS CHAR) AS round FROM read_shift WHERE capability = ?',
     [capability],
   );
   return BigInt(String(row?.round ?? 0));
@@ -27,11 +27,11 @@ export async function beginRound(
   const [begun] =
     known === 0n
       ? await sql.query<ResultSetHeader>(
-          'INSERT IGNORE INTO banyan.read_shift (capability, round, guarded) VALUES (?, 1, ?)',
+          'INSERT IGNORE INTO read_shift (capability, round, guarded) VALUES (?, 1, ?)',
           [capability, guarded ? 1 : 0],
         )
       : await sql.query<ResultSetHeader>(
-          `UPDATE banyan.read_shift SET round = round + 1, guarded = ?, shifted_at = CURRENT_TIMESTAMP(6)
+          `UPDATE read_shift SET round = round + 1, guarded = ?, shifted_at = CURRENT_TIMESTAMP(6)
            WHERE capability = ? AND round = ?`,
           [guarded ? 1 : 0, capability, known.toString()],
         );
@@ -58,7 +58,7 @@ export async function writeReturn(sql: Connection, of: Return): Promise<boolean>
   try {
     const reason = of.reason.slice(0, 500);
     const [written] = await sql.query<ResultSetHeader>(
-      'INSERT IGNORE INTO banyan.read_return (capability, round, facade, reason) VALUES (?, ?, ?, ?)',
+      'INSERT IGNORE INTO read_return (capability, round, facade, reason) VALUES (?, ?, ?, ?)',
       [of.capability, of.round.toString(), of.facade, reason],
     );
     const isFirst = written.affectedRows === 1;
