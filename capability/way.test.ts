@@ -22,6 +22,10 @@ test('one step is next, in the order in which each rests on the one before', () 
   expect(states({ ...fresh, phase: 'synced', backfilledAgeMs: 1, verifiedAgeMs: 1 }).observe).toBe('next');
   expect(states({ ...sound, phase: 'synced' }).shift).toBe('next');
   expect(states({ ...sound, phase: 'canary' }).reads).toBe('next');
+  const returned = { percent: 0, service: 0, legacy: 100 };
+  expect(states({ ...sound, phase: 'canary', reads: returned }).shift).toBe('next');
+  expect(states({ ...sound, reads: returned }).shift).toBe('next');
+  expect(states({ ...sound, phase: 'canary', reads: null }).reads).toBe('next');
   expect(
     states({ ...sound, fenceModes: fresh.fenceModes.map((each) => ({ ...each, mode: 'observe' })) }).enforce,
   ).toBe('next');

@@ -42,7 +42,8 @@ export function wayOf(facts: Facts): WayStep[] {
       step: 'shift',
       words: ['shift', '--reads', String(firstPercent)],
       means: 'a first few clients read from the service',
-      isDone: isOwned || isPast(phase, ['canary', 'reads']),
+      // Reads that have gone back by themselves begin with a few again.
+      isDone: isOwned || (isPast(phase, ['canary', 'reads']) && reads?.percent !== 0),
     },
     {
       step: 'reads',
