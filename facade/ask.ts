@@ -1,10 +1,11 @@
 // One question of the facade's own to an upstream: the whole answer as text, bounded in time and bytes, and never asked again.
 import type { EventEmitter } from 'node:events';
-import type { Dispatcher, Pool } from 'undici';
+import type { AnswerHandler, Answering, Dispatch } from './call.ts';
 import { UpstreamError } from './errors.ts';
+import type { HeaderList } from './headers.ts';
 
 export type Question = {
-  readonly method: Dispatcher.HttpMethod;
+  readonly method: string;
   /** With its query. */
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -13,8 +14,7 @@ export type Question = {
 
 export type Told = {
   readonly status: number;
-  /** As undici has them: headerList makes a list of them for who wants it. */
-  readonly rawHeaders: Dispatcher.DispatchController['rawHeaders'];
+  readonly rawHeaders: HeaderList;
   readonly text: string;
 };
 
@@ -24,15 +24,15 @@ export class ClientGone extends Error {
 }
 
 /** Written straight for the dispatcher: a Readable and an AbortSignal for each answer cost as much as the exchange itself. */
-class Asking implements Dispatcher.DispatchHandler {
+class Asking implements AnswerHandler {
   readonly told: Promise<Told>;
   readonly #settle: PromiseWithResolvers<Told> = Promise.withResolvers();
   readonly #bytesMax: number;
   readonly #chunks: Buffer[] = [];
   #bytes = 0;
   #status = 0;
-  #rawHeaders: Told['rawHeaders'];
-  #controller: Dispatcher.DispatchController | undefined;
+  #rawHeaders: HeaderList = [];
+  #answering: Answering | undefined;
   #given: Error | undefined;
 
   constructor(bytesMax: number) {
@@ -44,20 +44,20 @@ class Asking implements Dispatcher.DispatchHandler {
   giveUp(why: Error): void {
     this.#given ??= why;
     this.#settle.reject(why);
-    this.#controller?.abort(why);
+    this.#answering?.abort(why);
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
-    if (this.#given) controller.abort(this.#given);
+  onRequestStart(answering: Answering): void {
+    this.#answering = answering;
+    if (this.#given) answering.abort(this.#given);
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
+  onResponseStart(answering: Answering, status: number): void {
     this.#status = status;
-    this.#rawHeaders = controller.rawHeaders;
+    this.#rawHeaders = answering.rawHeaders;
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_answering: Answering, chunk: Buffer): void {
     this.#bytes += chunk.length;
     if (this.#bytes > this.#bytesMax) this.giveUp(new RangeError(`more than ${this.#bytesMax} bytes came`));
     else this.#chunks.push(chunk);
@@ -70,17 +70,17 @@ class Asking implements Dispatcher.DispatchHandler {
     this.#settle.resolve({ status: this.#status, rawHeaders, text: body.toString('utf8') });
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+  onResponseError(_answering: Answering, error: Error): void {
     this.#settle.reject(error);
   }
 }
 
 /**
  * @param client whose leaving ends it: nobody waits for the answer any more
- * @throws RangeError when there is more; ClientGone; UpstreamError `upstream_timeout`; what undici throws otherwise
+ * @throws RangeError when there is more; ClientGone; UpstreamError `upstream_timeout`; what the connection fails with otherwise
  */
 export async function ask(
-  pool: Pool,
+  pool: Dispatch,
   question: Question,
   { msMax, bytesMax }: { readonly msMax: number; readonly bytesMax: number },
   client?: EventEmitter,
@@ -93,7 +93,12 @@ export async function ask(
   const gone = () => asking.giveUp(new ClientGone('the client went away'));
   client?.once('close', gone);
   try {
-    pool.dispatch(question, asking);
+    const { method, path, headers, body } = question;
+    const list = Object.entries(headers).flat();
+    pool.dispatch(
+      { method, path, headers: list, body: body === undefined ? null : Buffer.from(body) },
+      asking,
+    );
     return await asking.told;
   } finally {
     clearTimeout(timer);

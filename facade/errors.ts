@@ -68,7 +68,7 @@ export class StartError extends Error {
 }
 
 /** Errors before anything was sent: the request has certainly not been executed. */
-const notConnected = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+const notConnected = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN']);
 
 /** A connection that stands can end so, too: then it says nothing of what was sent. */
 const perhapsConnected = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT']);

@@ -1,10 +1,10 @@
-// One exchange: a client's request on its way to an upstream, and the answer on its way back, as undici tells of it. One object a
-// request, with methods that undici calls; no stream stands between the two connections, each holds the other back by itself.
+// One exchange: a client's request on its way to an upstream, and the answer on its way back. One object a
+// request, with methods that its connection calls; no stream stands between the two connections, each holds the other back by itself.
 import type { ServerResponse } from 'node:http';
-import type { Dispatcher } from 'undici';
+import type { AnswerHandler, Answering } from './call.ts';
 import type { Deadlines } from './deadlines.ts';
 import { UpstreamError } from './errors.ts';
-import { endToEnd, firstOf, type HeaderList, headerList, without } from './headers.ts';
+import { endToEnd, firstOf, type HeaderList, without } from './headers.ts';
 
 export type Answered = {
   readonly status: number;
@@ -26,8 +26,6 @@ export type ForwardEvents = {
   onEnd?(error?: unknown): void;
 };
 
-type Controller = Dispatcher.DispatchController;
-
 const isEventStream = (headers: HeaderList) =>
   firstOf(headers, 'content-type')?.toLowerCase().startsWith('text/event-stream') === true;
 
@@ -37,18 +35,25 @@ const unreadBytesMax = 16 * 1024;
 /** So small an answer goes out with its head, in one piece. */
 const smallBytesMax = 8 * 1024;
 
+/** Not by flushHeaders(), which would write what is beyond ASCII as UTF-8. */
 function flush(response: ServerResponse): void {
-  if (!response.destroyed && !response.writableEnded) response.flushHeaders();
+  if (!response.destroyed && !response.writableEnded) response.write('', 'latin1');
 }
 
-export class Exchange implements Dispatcher.DispatchHandler {
+/** Behind another answer on its connection it has no socket yet, and destroy() would end nothing but itself. */
+function breakOff(response: ServerResponse): void {
+  if (response.socket || response.destroyed) response.destroy();
+  else response.once('socket', (socket) => socket.destroy());
+}
+
+export class Exchange implements AnswerHandler {
   readonly #response: ServerResponse;
   readonly #events: ForwardEvents;
   readonly #deadlines: Deadlines;
   /** Event streams under way. */
   readonly #streams: Set<Exchange>;
   #state: 'asking' | 'answering' | 'over' = 'asking';
-  #controller: Controller | undefined;
+  #answering: Answering | undefined;
   /** Bytes of the body, by its head; -1: it does not say. */
   #length = -1;
   /** All of a small body, as long as its end has not been seen. */
@@ -87,45 +92,44 @@ export class Exchange implements Dispatcher.DispatchHandler {
   fail(error: Error): void {
     if (this.#state !== 'asking') return;
     this.#over(error);
-    this.#controller?.abort(error);
+    this.#answering?.abort(error);
     if (!this.#response.destroyed) this.#events.onFailure(error);
   }
 
   /** Ends an answer that has no end of its own to wait for. */
   endStream(): void {
     this.#over();
-    this.#controller?.abort(new Error('the facade is stopping'));
+    this.#answering?.abort(new Error('the facade is stopping'));
     this.#response.end();
   }
 
-  onRequestStart(controller: Controller): void {
-    // It waited for a connection, and meanwhile nobody waits for it any more: it is not sent.
-    if (this.#state === 'over') controller.abort(new Error('nobody waits for this'));
-    else this.#controller = controller;
+  onRequestStart(answering: Answering): void {
+    if (this.#state === 'over') answering.abort(new Error('nobody waits for this'));
+    else this.#answering = answering;
   }
 
   onRequestSent(): void {
     this.startClock();
   }
 
-  onResponseStart(controller: Controller, status: number): void {
-    const headers = endToEnd(headerList(controller.rawHeaders));
-    // Whatever is thrown is an error of this exchange to undici.
+  onResponseStart(answering: Answering, status: number): void {
+    const headers = endToEnd(answering.rawHeaders);
+    // Whatever is thrown ends this exchange and its connection.
     if (status < 200) this.#inform(status, headers);
     else this.#sendHead(status, headers);
   }
 
-  onResponseData(controller: Controller, chunk: Buffer): void {
+  onResponseData(answering: Answering, chunk: Buffer): void {
     this.#events.onData?.(chunk);
     if (chunk.length === this.#length && chunk.length <= smallBytesMax) {
       this.#whole = chunk;
       return;
     }
     if (this.#response.write(chunk)) return;
-    controller.pause();
+    answering.pause();
     if (this.#isWatchingDrain) return;
     this.#isWatchingDrain = true;
-    this.#response.on('drain', () => controller.resume());
+    this.#response.on('drain', () => answering.resume());
   }
 
   /** Its trailers stay here: nobody was promised them (`Trailer` and `TE` are not passed on). */
@@ -136,12 +140,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     else this.#response.end();
   }
 
-  onResponseError(_controller: Controller, error: Error): void {
+  onResponseError(_answering: Answering, error: Error): void {
     this.fail(error);
     if (this.#state === 'over') return;
     this.#over();
     // Part of an answer must not look like a whole one.
-    this.#response.destroy();
+    breakOff(this.#response);
   }
 
   #over(error?: unknown): void {
@@ -155,7 +159,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#state === 'over') return;
     const error = new Error('the client went away');
     this.#over(this.#state === 'asking' ? error : undefined);
-    this.#controller?.abort(error);
+    this.#answering?.abort(error);
   }
 
   #sendHead(status: number, endToEndHeaders: HeaderList): void {

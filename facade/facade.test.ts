@@ -31,7 +31,7 @@ test('a request arrives as it was sent, and its answer comes back as it was give
   expect(heard.endsWith('\r\n\r\n\xb0\xa1\xff\x00')).toBe(true);
   const sent = legacy.heard();
   expect(sent).toContain('PROPFIND /a/%B0%A1/..x?q=%zz&k=%b0%A1| HTTP/1.1\r\n');
-  expect(sent).toContain('host: shop.example\r\n');
+  expect(sent).toContain('Host: shop.example\r\n');
   expect(sent).toContain('X-Twice: 1\r\nX-Twice: 2\r\n');
   expect(sent.endsWith('\r\n\r\n\xff{x')).toBe(true);
 });

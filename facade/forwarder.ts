@@ -1,10 +1,10 @@
 // Passes requests on, unread: the pools of its instances keep the connections, an Exchange the two ends of each request.
 //
-// Two limits are kept by the exchange and not by undici. Its clock for the head of an answer also counts while a slow
-// client is still sending its body; and a body may pause for as long as an event stream likes.
+// The clock for the head of an answer begins when all of the request is on its way: a slow client does not use it up. A body may
+// pause for as long as an event stream likes.
 import type { IncomingMessage } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Dispatcher } from 'undici';
+import type { Dispatch } from './call.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange, type ForwardEvents } from './exchange.ts';
 import type { Limits } from './options.ts';
@@ -12,11 +12,13 @@ import { bodyTooLarge, ClientBody, hasBody } from './request-body.ts';
 
 export type Outgoing = {
   /** Of the instance that it goes to. */
-  pool: Pick<Dispatcher, 'dispatch'>;
+  pool: Dispatch;
   /** Normalised path and query. */
   readonly path: string;
   /** End-to-end only, flat as in HeaderList; a character is a byte. */
   readonly headers: string[];
+  /** It may be executed twice. */
+  readonly mayRepeat: boolean;
   /** A body that has been read already, also by the forwarder; without one the client's goes through as it comes. */
   body: Buffer | undefined;
   /** The client's, on its way. */
@@ -25,7 +27,7 @@ export type Outgoing = {
 
 export type Forwarder = {
   /**
-   * Sends the request once, in no case again. Takes the reply: from now on `events` and the exchange answer.
+   * Sends the request once: again only what has certainly not been executed, or may be executed twice. Takes the reply: from now on `events` and the exchange answer.
    * A client that leaves ends it upstream; an answer that breaks off breaks the client's connection.
    */
   forward(request: FastifyRequest, reply: FastifyReply, outgoing: Outgoing, events: ForwardEvents): void;
@@ -37,10 +39,10 @@ export type Forwarder = {
 function send(
   exchange: Exchange,
   request: IncomingMessage,
-  { pool, path, headers }: Outgoing,
+  { pool, path, headers, mayRepeat }: Outgoing,
   body: Buffer | ClientBody | null,
 ): void {
-  pool.dispatch({ method: request.method ?? '', path, headers, body }, exchange);
+  pool.dispatch({ method: request.method ?? '', path, headers, body, mayRepeat }, exchange);
 }
 
 /** A small body has come with its head, and goes on in one piece; another one streams. */
@@ -77,8 +79,8 @@ export function createForwarder(limits: Pick<Limits, 'upstreamMsMax' | 'bodyByte
         exchange.startClock();
         send(exchange, raw, outgoing, outgoing.body ?? null);
       } else {
-        // Not before what came with the head has been parsed, too.
-        process.nextTick(sendWithBody, exchange, raw, outgoing, limits.bodyBytesMax);
+        // Not before what came with the head has been parsed, too: Node's parser tells of one after the other, and lets ticks pass in between.
+        setImmediate(sendWithBody, exchange, raw, outgoing, limits.bodyBytesMax);
       }
       reply.hijack();
     },

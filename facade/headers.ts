@@ -1,7 +1,6 @@
 // Which headers cross the facade, as flat lists [name, value, name, value, …] in the form of Node's rawHeaders:
 // order, spelling and duplicates stay as they were. All pure.
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Dispatcher } from 'undici';
 import { withoutOwnCookies } from './identity.ts';
 
 /** RFC 9110, 7.6.1: they speak of one connection. `expect` is answered here, by Node. */
@@ -33,14 +32,6 @@ const forwarding = new Set([
 const essential = new Set(['host', 'content-length', 'cookie', 'authorization']);
 
 export type HeaderList = readonly string[];
-
-/** Of undici's raw headers: the bytes as they came, whatever their character set: latin1 has a character for each. */
-export function headerList(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  const list: string[] = [];
-  if (Array.isArray(raw))
-    for (const part of raw) list.push(typeof part === 'string' ? part : part.toString('latin1'));
-  return list;
-}
 
 const isCalled = (header: string | undefined, name: string) =>
   header !== undefined && header.length === name.length && header.toLowerCase() === name;

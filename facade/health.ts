@@ -1,7 +1,7 @@
 // Whether an instance is well, by asking it: it takes several answers in a row to change one's mind.
-import type { Pool } from 'undici';
 import type { HealthCheck } from '../capability/upstream.ts';
 import { ask } from './ask.ts';
+import type { Pool } from './pool.ts';
 
 export type HealthLimits = Required<HealthCheck>;
 

@@ -1,11 +1,10 @@
 // The instances of one upstream: which one is asked next, and which are left out for a while. Each has connections of its own.
 import type { Logger } from 'pino';
-import type { Pool } from 'undici';
 import { Ejection, type EjectionLimits, mayEject } from './ejection.ts';
 import type { Found } from './find-instances.ts';
 import { checkHealth, Health, type HealthLimits } from './health.ts';
 import type { Limits } from './options.ts';
-import { createPool } from './pool.ts';
+import { Pool } from './pool.ts';
 
 export class Instance implements Found {
   readonly origin: string;
@@ -37,7 +36,7 @@ export class Instance implements Found {
     this.slot = slot;
     this.#limits = limits;
     if (servername !== undefined) this.servername = servername;
-    this.pool = createPool(origin, limits, servername);
+    this.pool = new Pool(origin, limits, servername);
     this.ejection = new Ejection(limits);
     if (!health) return;
     const state = new Health(health);
@@ -49,7 +48,7 @@ export class Instance implements Found {
 
   /** For the facade's own questions, which must not wait behind the clients'. */
   get aside(): Pool {
-    this.#aside ??= createPool(this.origin, { ...this.#limits, upstreamConnectionsMax: 64 }, this.servername);
+    this.#aside ??= new Pool(this.origin, { ...this.#limits, upstreamConnectionsMax: 64 }, this.servername);
     return this.#aside;
   }
 

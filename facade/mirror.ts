@@ -1,16 +1,15 @@
 // Asks a side what it would have answered to a read that a client has got an answer to already. With connections of its own, and by
 // nothing of the client's but what the answer depends on.
 import type { EventEmitter } from 'node:events';
-import type { Pool } from 'undici';
 import type { LegacyAnswer, LegacyManner, ServiceResponse } from '../acl/http.ts';
 import type { ReadRoute } from '../capability/capability.ts';
 import { ask, jsonOrText } from './ask.ts';
 import type { ComparedAnswer } from './compare.ts';
 import type { Found } from './find-instances.ts';
-import { type HeaderList, headerList, type Origin, requestHeaders } from './headers.ts';
+import { type HeaderList, type Origin, requestHeaders } from './headers.ts';
 import { cookiesCalled } from './identity.ts';
 import { dress } from './legacy-manner.ts';
-import { createPool } from './pool.ts';
+import { Pool } from './pool.ts';
 
 /** Who gets it knows that no client waits: it should count nothing, and begin no session. */
 export const mirrorHeader = 'banyan-mirror';
@@ -113,7 +112,7 @@ export function createMirror(
     const { origin, servername } = found;
     let pool = pools.get(origin);
     if (!pool) {
-      pool = createPool(origin, { ...limits, upstreamConnectionsMax: connectionsMax }, servername);
+      pool = new Pool(origin, { ...limits, upstreamConnectionsMax: connectionsMax }, servername);
       pools.set(origin, pool);
       const [oldest] = pools;
       if (pools.size > poolsMax && oldest) {
@@ -148,7 +147,7 @@ export function createMirror(
       const headers = headersForLegacy(request, sessionCookie);
       const question = { method: 'GET', path: request.path + request.query, headers } as const;
       const { status, rawHeaders, text } = await ask(poolOf('legacy'), question, bounds, stopped);
-      return { status, headers: headerList(rawHeaders), text: status === 204 ? undefined : text };
+      return { status, headers: rawHeaders, text: status === 204 ? undefined : text };
     },
     async service({ path, query, trace }, { translate }, upstream, ifNoneMatch) {
       if (!translate) throw new Error('a route that is mirrored has a translator');

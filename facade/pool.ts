@@ -1,21 +1,164 @@
-// Connections to one origin.
-import { Pool } from 'undici';
+// Connections to one origin. Who was used last is used next: a few stay warm, and the others end. Bounded, and so are those who wait.
+import { type AnswerHandler, type Asked, Call, type Dispatch } from './call.ts';
+import { Connection, type ConnectionOwner } from './connection.ts';
+import { Deadlines } from './deadlines.ts';
+import { Dial } from './dial.ts';
+import { UpstreamError } from './errors.ts';
 import type { Limits } from './options.ts';
 
-/** @param servername what a certificate must name, where the origin is an address */
-export const createPool = (
-  origin: string,
-  limits: Pick<Limits, 'upstreamConnectionsMax' | 'connectMsMax'>,
-  servername?: string,
-): Pool =>
-  new Pool(origin, {
-    connections: limits.upstreamConnectionsMax,
-    pipelining: 1,
-    connect: { timeout: limits.connectMsMax, ...(servername !== undefined && { servername }) },
-    // Both kept by who asks: undici's clock for the head also counts while a slow client is still sending its body, and a body may
-    // pause for as long as an event stream likes.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: 4_000,
-    maxHeaderSize: 64 * 1024,
-  });
+/** An unused connection is kept for so long, where the upstream does not say for how long it keeps it. */
+const freeMsUsual = 4_000;
+const freeMsMax = 60_000;
+/** Sooner than the upstream's own clock: else a request may go out as the connection ends. */
+const marginMs = 1_000;
+const sweepMs = 1_000;
+const waitsMax = 1_024;
+
+const stopped = () => new UpstreamError('upstream_unavailable', 'the connections to the upstream are closed');
+
+export class Pool implements Dispatch, ConnectionOwner {
+  readonly #dial: Dial;
+  readonly #host: string;
+  readonly #connectionsMax: number;
+  readonly #deadlines: Deadlines;
+  readonly #waits = new Set<Call>();
+  readonly #all = new Set<Connection>();
+  /** Used last is last. */
+  readonly #free: Connection[] = [];
+  readonly #connecting = new Set<Connection>();
+  #sweep: NodeJS.Timeout | undefined;
+  #closing: PromiseWithResolvers<void> | undefined;
+
+  /** @param servername what a certificate must name, where the origin is an address */
+  constructor(
+    origin: string,
+    limits: Pick<Limits, 'upstreamConnectionsMax' | 'connectMsMax'>,
+    servername?: string,
+  ) {
+    this.#dial = new Dial(origin, servername);
+    this.#host = new URL(origin).host;
+    this.#connectionsMax = limits.upstreamConnectionsMax;
+    this.#deadlines = new Deadlines(limits.connectMsMax);
+  }
+
+  dispatch(asked: Asked, handler: AnswerHandler): void {
+    let call: Call;
+    try {
+      call = new Call(asked, handler, this.#host, this.#waits);
+    } catch (error) {
+      const never = { rawHeaders: [], pause() {}, resume() {}, abort() {} };
+      handler.onResponseError(never, error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    handler.onRequestStart(call);
+    if (!call.isOver) this.#place(call);
+  }
+
+  /** What is under way goes on to its end. */
+  close(): Promise<void> {
+    this.#closing ??= Promise.withResolvers<void>();
+    this.#dropFree();
+    this.#endWhenEmpty();
+    return this.#closing.promise;
+  }
+
+  destroy(): Promise<void> {
+    const closed = this.close();
+    for (const call of this.#waits) call.abort(stopped());
+    for (const connection of this.#all) connection.fail(stopped());
+    return closed;
+  }
+
+  free(connection: Connection): void {
+    this.#hasConnected(connection);
+    const [next] = this.#waits;
+    if (next) {
+      this.#waits.delete(next);
+      connection.send(next);
+    } else if (this.#closing) connection.fail(stopped());
+    else {
+      connection.freeSince = performance.now();
+      this.#free.push(connection);
+      this.#sweep ??= setInterval(() => this.#dropOld(), sweepMs).unref();
+    }
+  }
+
+  gone(connection: Connection, error?: UpstreamError): void {
+    this.#hasConnected(connection);
+    this.#all.delete(connection);
+    const at = this.#free.lastIndexOf(connection);
+    if (at >= 0) this.#free.splice(at, 1);
+    const [next] = this.#waits;
+    if (error && next) next.abort(error);
+    this.#grow();
+    this.#endWhenEmpty();
+  }
+
+  again(call: Call): void {
+    // The others have been unused for longer than this one was.
+    this.#dropFree();
+    this.#place(call);
+  }
+
+  #place(call: Call): void {
+    for (let connection = this.#free.pop(); connection; connection = this.#free.pop()) {
+      // Its time may be over without the clock having come round: whoever was busy for long is late with everything.
+      if (this.#isFresh(connection, performance.now())) {
+        connection.send(call);
+        return;
+      }
+      connection.fail(stopped());
+    }
+    if (this.#closing) call.abort(stopped());
+    else if (this.#waits.size >= waitsMax)
+      call.abort(new UpstreamError('upstream_busy', 'too many wait for a connection'));
+    else {
+      this.#waits.add(call);
+      this.#grow();
+    }
+  }
+
+  /** As many connections are opened as are waited for. */
+  #grow(): void {
+    while (this.#connecting.size < this.#waits.size && this.#all.size < this.#connectionsMax) {
+      const connection = new Connection(this.#dial, this);
+      this.#connecting.add(connection);
+      this.#all.add(connection);
+      this.#deadlines.begin(connection);
+    }
+  }
+
+  /** Or has failed to. */
+  #hasConnected(connection: Connection): void {
+    if (this.#connecting.delete(connection)) this.#deadlines.end(connection);
+  }
+
+  #isFresh({ freeSince, keptMs }: Connection, nowMs: number): boolean {
+    const forMs = keptMs < 0 ? freeMsUsual : Math.min(keptMs - Math.min(marginMs, keptMs / 2), freeMsMax);
+    return nowMs - freeSince < forMs;
+  }
+
+  #dropOld(): void {
+    const nowMs = performance.now();
+    for (const connection of [...this.#free])
+      if (!this.#isFresh(connection, nowMs)) connection.fail(stopped());
+    this.#restSweep();
+  }
+
+  #dropFree(): void {
+    for (const connection of this.#free.splice(0)) connection.fail(stopped());
+    this.#restSweep();
+  }
+
+  #restSweep(): void {
+    if (this.#free.length > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  #endWhenEmpty(): void {
+    if (!this.#closing || this.#all.size > 0 || this.#waits.size > 0) return;
+    this.#deadlines.stop();
+    this.#closing.resolve();
+  }
+}

@@ -1,6 +1,5 @@
 // A client's body: passed on as it comes, or read whole; bounded in both cases.
 import type { IncomingMessage } from 'node:http';
-import { Readable } from 'node:stream';
 import { UpstreamError } from './errors.ts';
 
 export const hasBody = (raw: IncomingMessage) =>
@@ -9,66 +8,64 @@ export const hasBody = (raw: IncomingMessage) =>
 export const bodyTooLarge = (bytesMax: number) =>
   new UpstreamError('body_too_large', `more than ${bytesMax} bytes`);
 
-const ignore = () => {};
+/** Where a body goes. */
+export type BodySink = {
+  /** @returns whether more may come at once */
+  take(chunk: Buffer): boolean;
+  ended(): void;
+  failed(error: Error): void;
+};
 
 /**
- * The client's body, counted. It stands between the client's socket and undici, which destroys the stream it
- * reads when an upstream answers early: the socket must live on to carry that answer.
+ * The client's body, counted, and held back until somebody takes it: until then the client's socket keeps it. An upstream that
+ * answers early lets go of it: then it is read, and goes nowhere, for the socket must live on to carry that answer.
  */
-export class ClientBody extends Readable {
+export class ClientBody {
   readonly #raw: IncomingMessage;
   readonly #bytesMax: number;
-  #bytes = 0;
-  /** What has come before anybody reads it. */
-  #kept: Buffer[] | undefined = [];
-  #isUnread = false;
+  /** By its Content-Length; undefined: it comes in chunks. */
+  readonly bytes: number | undefined;
+  #read = 0;
+  #sink: BodySink | undefined;
+  #isUnread = true;
   readonly #take = (chunk: Buffer) => {
-    this.#bytes += chunk.length;
-    this.#kept?.push(chunk);
-    if (this.#bytes > this.#bytesMax) this.destroy(bodyTooLarge(this.#bytesMax));
-    else if (!this.push(chunk)) this.#raw.pause();
+    this.#read += chunk.length;
+    const sink = this.#sink;
+    if (!sink) return;
+    if (this.#read > this.#bytesMax) sink.failed(bodyTooLarge(this.#bytesMax));
+    else if (!sink.take(chunk)) this.#raw.pause();
   };
-  readonly #end = () => this.push(null);
+  readonly #end = () => this.#sink?.ended();
 
   constructor(raw: IncomingMessage, bytesMax: number) {
-    super();
+    const length = raw.headers['content-length'];
     this.#raw = raw;
     this.#bytesMax = bytesMax;
-    this.on('error', ignore); // undici reports it with the exchange
-    raw.on('data', this.#take).once('end', this.#end);
-    raw.once('close', () => {
-      if (!raw.complete) this.destroy(new Error('the client went away'));
-    });
+    this.bytes = length === undefined ? undefined : Number(length);
   }
 
-  override _read(): void {
-    if (this.readableFlowing !== null) this.#kept = undefined;
-    this.#raw.resume();
-  }
-
-  /** It has ended without anybody having read any of it: it could not be sent. */
+  /** Nobody has begun to take it: all of it can still be sent. */
   get isUnread(): boolean {
     return this.#isUnread;
   }
 
-  /**
-   * Gives an unread one back to its request, to be sent anew.
-   * @returns all of it, when its end has come already: a request cannot take that back
-   */
-  giveBack(): Buffer | undefined {
-    const kept = Buffer.concat(this.#kept ?? []);
-    if (this.#raw.readableEnded) return kept;
-    if (kept.length > 0) this.#raw.unshift(kept);
-    return undefined;
+  /** Once. */
+  flow(sink: BodySink): void {
+    this.#isUnread = false;
+    this.#sink = sink;
+    this.#raw.on('data', this.#take).once('end', this.#end);
+    this.#raw.resume();
   }
 
-  /** What is left of one that somebody has begun to read is read, and goes nowhere. */
-  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
-    this.#raw.off('data', this.#take).off('end', this.#end);
-    this.#isUnread = this.readableFlowing === null && this.#bytes <= this.#bytesMax && !this.#raw.destroyed;
-    if (this.#isUnread) this.#raw.pause();
-    else this.#raw.resume();
-    done(error);
+  resume(): void {
+    this.#raw.resume();
+  }
+
+  /** What is left of one that somebody has begun to take goes nowhere. */
+  leave(): void {
+    if (!this.#sink) return;
+    this.#sink = undefined;
+    this.#raw.resume();
   }
 }
 

@@ -152,21 +152,19 @@ class Passing implements ForwardEvents {
   #go(lease: Lease): void {
     this.#lease = lease;
     this.#tries += 1;
-    const { target, origin } = this.#passage;
+    const { target, origin, match } = this.#passage;
     const pool =
       this.#cache?.over(lease.pool, `${origin.proto}://${origin.host || 'none.invalid'}`) ?? lease.pool;
     this.#outgoing ??= {
       pool,
       path: target.path + target.query,
       headers: requestHeaders(this.#request.raw.rawHeaders, origin),
+      mayRepeat: match?.route.kind === 'read' && match.route.safe,
       body: this.#writing?.body,
       stream: undefined,
     };
     this.#outgoing.pool = pool;
-    if (this.#outgoing.stream) {
-      this.#outgoing.body = this.#outgoing.stream.giveBack();
-      this.#outgoing.stream = undefined;
-    }
+    this.#outgoing.stream = undefined;
     this.#deps.forwarder.forward(this.#request, this.#reply, this.#outgoing, this);
   }
 

@@ -2,12 +2,12 @@
 // order; who may not go on is told why, and nothing was sent.
 import type { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
-import type { Pool } from 'undici';
 import { Breaker, type BreakerLimits, type BreakerState, type Verdict } from './breaker.ts';
 import { Deadlines, type Waiter } from './deadlines.ts';
 import type { Found } from './find-instances.ts';
 import type { HealthLimits } from './health.ts';
 import { type Instance, type InstanceLimits, type InstanceStatus, Instances } from './instances.ts';
+import type { Pool } from './pool.ts';
 
 /** How an exchange ended. */
 export type Outcome =
