@@ -40,10 +40,15 @@ function flush(response: ServerResponse): void {
   if (!response.destroyed && !response.writableEnded) response.write('', 'latin1');
 }
 
-/** Behind another answer on its connection it has no socket yet, and destroy() would end nothing but itself. */
+/**
+ * Part of an answer must not look like a whole one. To a client of HTTP/1.0 the end of the connection is the end of the answer, and
+ * only a reset is not. Behind another answer on its connection it has no socket yet, and destroy() would end nothing but itself.
+ */
 function breakOff(response: ServerResponse): void {
-  if (response.socket || response.destroyed) response.destroy();
-  else response.once('socket', (socket) => socket.destroy());
+  const { socket } = response;
+  if (!socket && !response.destroyed) response.once('socket', () => breakOff(response));
+  else if (response.req.httpVersion === '1.0') socket?.resetAndDestroy();
+  else response.destroy();
 }
 
 export class Exchange implements AnswerHandler {
@@ -144,7 +149,6 @@ export class Exchange implements AnswerHandler {
     this.fail(error);
     if (this.#state === 'over') return;
     this.#over();
-    // Part of an answer must not look like a whole one.
     breakOff(this.#response);
   }
 
@@ -183,7 +187,8 @@ export class Exchange implements AnswerHandler {
 
   /** 1xx. An upstream that says many of them to a client that does not read is no longer listened to. */
   #inform(status: number, headers: HeaderList): void {
-    if (!this.#mayInform) return;
+    // Behind another answer on its connection it would be written after its own head, by Node.
+    if (!this.#mayInform || !this.#response.socket) return;
     try {
       this.#response.writeInformation(status, [...headers]);
       this.#mayInform = this.#response.writableLength < unreadBytesMax;

@@ -25,6 +25,14 @@ export class Pool implements Dispatch, ConnectionOwner {
   readonly #all = new Set<Connection>();
   /** Used last is last. */
   readonly #free: Connection[] = [];
+  /** Have had their answer in this turn of the event loop. */
+  #resting: Connection[] = [];
+  readonly #wake = () => {
+    const rested = this.#resting;
+    this.#resting = [];
+    for (const connection of rested) if (this.#all.has(connection)) this.#offer(connection);
+    this.#grow();
+  };
   readonly #connecting = new Set<Connection>();
   #sweep: NodeJS.Timeout | undefined;
   #closing: PromiseWithResolvers<void> | undefined;
@@ -70,7 +78,17 @@ export class Pool implements Dispatch, ConnectionOwner {
   }
 
   free(connection: Connection): void {
-    this.#hasConnected(connection);
+    if (this.#connecting.has(connection)) {
+      this.#hasConnected(connection);
+      this.#offer(connection);
+      return;
+    }
+    // Many a server ends a connection with its answer, and does not say so: that has often come already, and is read first.
+    this.#resting.push(connection);
+    if (this.#resting.length === 1) setImmediate(this.#wake);
+  }
+
+  #offer(connection: Connection): void {
     const [next] = this.#waits;
     if (next) {
       this.#waits.delete(next);
@@ -118,9 +136,10 @@ export class Pool implements Dispatch, ConnectionOwner {
     }
   }
 
-  /** As many connections are opened as are waited for. */
+  /** As many connections are opened as are waited for, beside those that will be free in a moment. */
   #grow(): void {
-    while (this.#connecting.size < this.#waits.size && this.#all.size < this.#connectionsMax) {
+    const needed = this.#waits.size - this.#resting.length;
+    while (this.#connecting.size < needed && this.#all.size < this.#connectionsMax) {
       const connection = new Connection(this.#dial, this);
       this.#connecting.add(connection);
       this.#all.add(connection);

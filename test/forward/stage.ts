@@ -64,18 +64,20 @@ function serve(socket: Socket, exchanges: Map<string, Exchange>, got: Map<string
   const look = async () => {
     if (isBusy) return;
     const request = readRequest(heard);
-    const exchange = request && exchanges.get(request.id);
-    if (!request || !exchange) return;
-    if (answered !== request.id && (request.isWhole || exchange.answer.lie === 'too soon')) {
-      isBusy = true;
-      answered = request.id;
-      got.set(request.id, [...(got.get(request.id) ?? []), request.isWhole ? request.said : request.head]);
-      await answer(socket, exchange.answer);
-      isBusy = false;
+    if (!request) return;
+    if (answered === request.id) {
+      // What is left of one that was answered too soon still comes.
+      if (!request.isWhole) return;
+      heard = heard.slice(request.bytes);
       return look();
     }
-    if (answered !== request.id || !request.isWhole) return;
-    heard = heard.slice(request.bytes);
+    const exchange = exchanges.get(request.id);
+    if (!exchange || !(request.isWhole || exchange.answer.lie === 'too soon')) return;
+    isBusy = true;
+    answered = request.id;
+    got.set(request.id, [...(got.get(request.id) ?? []), request.isWhole ? request.said : request.head]);
+    await answer(socket, exchange.answer);
+    isBusy = false;
     return look();
   };
   socket.on('data', (chunk) => {
@@ -84,11 +86,11 @@ function serve(socket: Socket, exchanges: Map<string, Exchange>, got: Map<string
   });
 }
 
-/** @returns all that came back; `isHung` when it neither ended nor was answered */
+/** @returns all that came back; `isHung`: it neither ended nor was answered */
 async function ask(
   port: number,
   { exchanges, isPipelined }: Case,
-): Promise<{ heard: string; isHung: boolean }> {
+): Promise<{ heard: string; isHung: boolean; isReset: boolean }> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   const asks = exchanges.map((each) => each.ask);
   let heard = '';
@@ -98,7 +100,10 @@ async function ask(
     new Promise<void>((resolve) => {
       look = resolve;
     });
-  socket.on('error', () => {});
+  let isReset = false;
+  socket.on('error', () => {
+    isReset = true;
+  });
   socket.on('data', (chunk) => {
     heard += chunk.toString('latin1');
     look();
@@ -130,7 +135,7 @@ async function ask(
   await answered(asks.length);
   clearTimeout(end);
   socket.destroy();
-  return { heard, isHung };
+  return { heard, isHung, isReset };
 }
 
 export async function openStage(wayTo: (origin: string) => Way): Promise<Stage> {
@@ -172,9 +177,9 @@ export async function openStage(wayTo: (origin: string) => Way): Promise<Stage> 
   return {
     async play(given) {
       for (const each of given.exchanges) exchanges.set(each.ask.id, each);
-      const { heard, isHung } = await ask(port, given);
+      const { heard, isHung, isReset } = await ask(port, given);
       const asks = given.exchanges.map((each) => each.ask);
-      const answers = readAnswers(heard, asks, true);
+      const answers = readAnswers(heard, asks, !isReset);
       const upstreamGot = new Map(asks.map(({ id }) => [id, got.get(id) ?? []]));
       for (const { id } of asks) {
         exchanges.delete(id);
