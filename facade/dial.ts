@@ -2,6 +2,9 @@
 import { connect, isIP, type OnReadOpts, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 
+/** A peer that vanished without a word is noticed by the kernel, also under an event stream. */
+const probeMs = 60_000;
+
 export class Dial {
   readonly #host: string;
   readonly #port: number;
@@ -23,7 +26,10 @@ export class Dial {
   open(onread: OnReadOpts, ready: () => void): Socket {
     const place = { host: this.#host, port: this.#port, onread };
     // A request is whole when it is written: nothing is gained by waiting for more.
-    if (!this.isTls) return connect({ ...place, noDelay: true }).once('connect', ready);
+    if (!this.isTls)
+      return connect({ ...place, noDelay: true })
+        .setKeepAlive(true, probeMs)
+        .once('connect', ready);
     const socket = connectTls({
       ...place,
       ALPNProtocols: ['http/1.1'],
@@ -32,6 +38,7 @@ export class Dial {
     });
     return socket
       .setNoDelay(true)
+      .setKeepAlive(true, probeMs)
       .on('session', (session: Buffer) => {
         this.#session = session;
       })
