@@ -5,6 +5,7 @@ import { type FaultCode, faultBody, faults } from './errors.ts';
 import { isPubliclyCacheable } from './headers.ts';
 import type { Metrics } from './metrics.ts';
 import type { Passage } from './passage.ts';
+import { requestIdHeader } from './request-id.ts';
 
 export type Answers = {
   /**
@@ -35,6 +36,8 @@ export function createAnswers(metrics: Metrics, isStopping: () => boolean): Answ
         String(Buffer.byteLength(body)),
         'cache-control',
         'no-store',
+        requestIdHeader,
+        reply.request.id,
       ];
       const after = retryAfterSeconds ?? fault.retryAfterSeconds;
       if (after !== undefined) headers.push('retry-after', String(after));
@@ -43,7 +46,8 @@ export function createAnswers(metrics: Metrics, isStopping: () => boolean): Answ
       if (!raw.req.complete || isStopping()) headers.push('connection', 'close');
       raw.writeHead(fault.status, headers).end(body);
     },
-    observe({ match, startedAt }, side, status) {
+    observe({ match, startedAt, trace }, side, status) {
+      if (trace) trace.side = side;
       metrics.observe({
         capability: match?.capability?.name ?? 'none',
         side,

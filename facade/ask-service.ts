@@ -4,6 +4,7 @@ import type { ServiceRequest, ServiceResponse, ServiceWrite } from '../acl/http.
 import { ask, ClientGone, jsonOrText, type Question } from './ask.ts';
 import { type FaultCode, faultOf } from './errors.ts';
 import type { Limits } from './options.ts';
+import type { RequestTrace, UpstreamSpan } from './request-trace.ts';
 import { Lease, type Outcome, type TurnedAway, type Upstream } from './upstream.ts';
 
 /** Why the service's answer cannot be used; each is a value of a metric's label. */
@@ -58,9 +59,10 @@ export const isNeverSent = (reason: ServiceFaultReason): boolean =>
 export type Taken<T> = { readonly value: T; readonly outcome: Outcome };
 
 export type AskServiceDeps<T> = {
-  readonly upstream: Pick<Upstream, 'enter' | 'enterElsewhere'>;
+  readonly upstream: Pick<Upstream, 'name' | 'enter' | 'enterElsewhere'>;
   /** Beside accept and content-type. */
   readonly headers: Readonly<Record<string, string>>;
+  readonly trace?: RequestTrace | undefined;
   readonly limits: Pick<Limits, 'serviceMsMax' | 'serviceBytesMax'>;
   /** Of the answer, whatever its status; its body is text when it is no JSON, and the status 500 or more. @throws ServiceFault */
   readonly take: (response: ServiceResponse) => Taken<T>;
@@ -124,6 +126,7 @@ async function askAt<T>(
   lease: Lease,
   question: Question,
   msMax: number,
+  span: UpstreamSpan | undefined,
   deps: AskServiceDeps<T>,
 ): Promise<T> {
   const { limits, client, take } = deps;
@@ -134,15 +137,18 @@ async function askAt<T>(
       { msMax, bytesMax: limits.serviceBytesMax },
       client,
     );
+    if (span) span.status = status;
     const body = jsonOrText(text);
     if (typeof body === 'string' && status < 500)
       throw new ServiceFault('not_json', 'the service sent something that is no JSON object');
     const { value, outcome } = take({ status, body });
     lease.end(outcome);
+    span?.end();
     return value;
   } catch (error) {
     const fault = error instanceof ServiceFault ? error : faultFrom(error, limits);
     lease.end(outcomeOf(fault));
+    span?.end(fault.reason);
     throw fault;
   }
 }
@@ -153,15 +159,17 @@ async function askAt<T>(
  * @throws ServiceFault
  */
 export async function askService<T>(request: Asked, deps: AskServiceDeps<T>): Promise<T> {
-  const { upstream, limits, client, mayRepeat } = deps;
-  const question = questionOf(request, deps.headers);
+  const { upstream, limits, client, mayRepeat, trace } = deps;
   const entry = await upstream.enter(client);
   if (!(entry instanceof Lease)) throw awayFault(entry);
   const until = performance.now() + limits.serviceMsMax;
   let lease = entry;
   for (let tries = 1; ; tries++) {
+    const span = trace?.ask(upstream.name, request.method);
+    const traced = trace && span && { traceparent: trace.traceparent(span) };
+    const question = questionOf(request, { ...deps.headers, ...traced });
     try {
-      return await askAt(lease, question, Math.max(until - performance.now(), 1), deps);
+      return await askAt(lease, question, Math.max(until - performance.now(), 1), span, deps);
     } catch (fault) {
       if (!(fault instanceof ServiceFault) || fault.cause instanceof ClientGone) throw fault;
       const isHarmless = fault.reason === 'unreachable' || (mayRepeat && fault.reason === 'lost');

@@ -19,15 +19,25 @@ import type { Metrics } from './metrics.ts';
 import type { Limits } from './options.ts';
 import { OwnWrites } from './own-writes.ts';
 import type { Parity } from './parity.ts';
-import { type Circumstances, chooseAgain, decide, isTrusted, judge, originFor } from './passage.ts';
+import {
+  type Circumstances,
+  chooseAgain,
+  decide,
+  isFromTrusted,
+  isTrusted,
+  judge,
+  originFor,
+} from './passage.ts';
 import { createPins, noPins } from './pins.ts';
 import { createNamedUser } from './properties.ts';
 import { createRateLimits, type RateLimits } from './rate-limits.ts';
+import { requestIdOf } from './request-id.ts';
 import { createRouteTable } from './route-table.ts';
 import { createServe, type Serve } from './serve.ts';
 import { createShadow } from './shadow.ts';
 import type { SideView } from './side-view.ts';
 import type { Tallies } from './tallies.ts';
+import type { Tracing } from './tracing.ts';
 import { createTunnels, type Tunnels } from './tunnel.ts';
 import type { Upstream, UpstreamStatus } from './upstream.ts';
 import { createUpstreams } from './upstreams.ts';
@@ -50,6 +60,8 @@ export type FacadeDeps = {
   readonly parity: Parity;
   /** What the service is compared with legacy by. */
   readonly tallies: Tallies;
+  /** Without it headers of traces pass as they are. */
+  readonly tracing?: Tracing | undefined;
   readonly log: Logger;
 };
 
@@ -79,6 +91,7 @@ function createApp(limits: Limits, trustedProxies: BlockList): FastifyInstance {
     logger: false,
     // Asked by limits of rates only.
     trustProxy: (address) => isTrusted(address, trustedProxies),
+    genReqId: (request) => requestIdOf(request.headers, () => isFromTrusted(request, trustedProxies)),
     exposeHeadRoutes: false,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
@@ -127,10 +140,13 @@ function mount(
       if ('refused' in judged) return refuse(reply, judged.refused);
       const passage = decide(
         request.raw,
+        request.id,
         judged.target,
         originFor(request.raw, trustedProxies),
         circumstances,
       );
+      const { trace } = passage;
+      if (trace?.isSampled) circumstances.tracing?.follow(request.raw, reply.raw, passage, trace);
       const route = rateLimits && passage.match?.route;
       const limiter = route && rateLimits.limiterOf(route);
       if (!limiter) return serve(request, reply, passage);
@@ -141,14 +157,14 @@ function mount(
           else serve(request, reply, passage);
         },
         (error) => {
-          log.error({ err: error }, 'the facade failed');
+          log.error({ err: error, requestId: request.id }, 'the facade failed');
           refuse(reply, 'upstream_failed');
         },
       );
     },
   });
-  app.setErrorHandler((error, _request, reply) => {
-    log.error({ err: error }, 'the facade failed');
+  app.setErrorHandler((error, request, reply) => {
+    log.error({ err: error, requestId: request.id }, 'the facade failed');
     refuse(reply, 'upstream_failed');
   });
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -156,7 +172,9 @@ function mount(
     const judged = judge(request, request.url ?? '', limits);
     if ('refused' in judged) return tunnels.refuse(request, socket, judged.refused);
     const path = judged.target.path + judged.target.query;
-    const headers = requestHeaders(request.rawHeaders, originFor(request, trustedProxies));
+    const requestId = requestIdOf(request.headers, () => isFromTrusted(request, trustedProxies));
+    const trace = circumstances.tracing?.begin(request, requestId);
+    const headers = requestHeaders(request.rawHeaders, originFor(request, trustedProxies), trace);
     const instance = legacy.instanceAside();
     if (!instance) return tunnels.refuse(request, socket, 'upstream_unavailable');
     tunnels.open(request, socket, head, { upstream: instance, path, headers });
@@ -164,7 +182,8 @@ function mount(
 }
 
 /** Everything that a choice depends on. */
-const circumstancesOf = ({ config, control, owners, flags }: FacadeDeps): Circumstances => ({
+const circumstancesOf = ({ config, control, owners, flags, tracing }: FacadeDeps): Circumstances => ({
+  tracing,
   routes: createRouteTable(config.capabilities, config.legacy.routes),
   standing: control.standing,
   owner: (capability) => owners?.view.owner(capability)?.side,

@@ -2,6 +2,7 @@
 // order, spelling and duplicates stay as they were. All pure.
 import type { IncomingHttpHeaders } from 'node:http';
 import { withoutOwnCookies } from './identity.ts';
+import type { RequestTrace, UpstreamSpan } from './request-trace.ts';
 
 /** RFC 9110, 7.6.1: they speak of one connection. `expect` is answered here, by Node. */
 const hopByHop = new Set([
@@ -27,6 +28,9 @@ const forwarding = new Set([
   'x-forwarded-port',
   'x-real-ip',
 ]);
+
+/** Said anew where the facade traces. */
+const tracing = new Set(['traceparent', 'tracestate', 'x-request-id']);
 
 /** Never to be named away by `Connection`: a request without its host or its length would be another request. */
 const essential = new Set(['host', 'content-length', 'cookie', 'authorization']);
@@ -58,12 +62,13 @@ export function without(headers: HeaderList, name: string): string[] {
   return kept;
 }
 
-type Fate = 'kept' | 'hop-by-hop' | 'connection' | 'cookie' | 'ours';
+type Fate = 'kept' | 'hop-by-hop' | 'connection' | 'cookie' | 'ours' | 'trace';
 
 function judgeName(name: string): Fate {
   const lower = name.toLowerCase();
   if (lower === 'connection' || lower === 'cookie') return lower;
   if (hopByHop.has(lower)) return 'hop-by-hop';
+  if (tracing.has(lower)) return 'trace';
   // Many a server reads X_Forwarded_For as X-Forwarded-For.
   const meant = lower.replaceAll('_', '-');
   // A service believes banyan-identity: nobody but the facade says it.
@@ -101,8 +106,11 @@ function withoutNamed(kept: HeaderList, connection: string): string[] {
   return rest;
 }
 
-/** @param isRequest then without what is not the client's to say */
-function passedOn(headers: HeaderList, isRequest: boolean): string[] {
+/**
+ * @param isRequest then without what is not the client's to say
+ * @param isTraced then without what is said anew of the trace
+ */
+function passedOn(headers: HeaderList, isRequest: boolean, isTraced: boolean): string[] {
   const kept: string[] = [];
   let connection = '';
   for (let i = 0; i < headers.length; i += 2) {
@@ -114,13 +122,15 @@ function passedOn(headers: HeaderList, isRequest: boolean): string[] {
     } else if (fate === 'cookie' && isRequest) {
       const cookies = withoutOwnCookies(value);
       if (cookies !== '') kept.push(name, cookies);
+    } else if (fate === 'trace') {
+      if (!isTraced) kept.push(name, value);
     } else if (fate !== 'hop-by-hop' && (fate !== 'ours' || !isRequest)) kept.push(name, value);
   }
   return connection === '' ? kept : withoutNamed(kept, connection);
 }
 
 /** The headers that are meant for the other end, those that `Connection` names left out too. */
-export const endToEnd = (headers: HeaderList): string[] => passedOn(headers, false);
+export const endToEnd = (headers: HeaderList): string[] => passedOn(headers, false, false);
 
 export type Peer = {
   /** Of the other end of the socket, an IPv4 address never in its IPv6 form. */
@@ -148,22 +158,47 @@ export function originOf(headers: HeaderList, peer: Peer): Origin {
   };
 }
 
-/** What an upstream gets of a client's headers. */
-export function requestHeaders(headers: HeaderList, origin: Origin): string[] {
-  const sent = passedOn(headers, true);
+/**
+ * What an upstream gets of a client's headers.
+ * @param trace of the request; without one what the client says of a trace passes as it is
+ * @param by the span that asks, if there is one
+ */
+export function requestHeaders(
+  headers: HeaderList,
+  origin: Origin,
+  trace?: RequestTrace,
+  by?: UpstreamSpan,
+): string[] {
+  const sent = passedOn(headers, true, trace !== undefined);
   sent.push('X-Forwarded-For', origin.forwardedFor, 'X-Forwarded-Proto', origin.proto);
   if (origin.host !== '') sent.push('X-Forwarded-Host', origin.host);
+  if (trace) {
+    sent.push('traceparent', trace.traceparent(by), 'X-Request-Id', trace.requestId);
+    if (trace.tracestate !== undefined) sent.push('tracestate', trace.tracestate);
+  }
   return sent;
 }
 
 /** All that a service gets of a client's headers: what lets a request be followed. */
-export function traceOf(headers: IncomingHttpHeaders): Record<string, string> {
-  const trace: Record<string, string> = {};
+export function traceOf(
+  headers: IncomingHttpHeaders,
+  trace: RequestTrace | undefined,
+  by?: UpstreamSpan,
+): Record<string, string> {
+  if (trace) {
+    const { tracestate, requestId } = trace;
+    return {
+      traceparent: trace.traceparent(by),
+      'x-request-id': requestId,
+      ...(tracestate !== undefined && { tracestate }),
+    };
+  }
+  const passed: Record<string, string> = {};
   for (const name of ['traceparent', 'x-request-id'] as const) {
     const value = headers[name];
-    if (typeof value === 'string') trace[name] = value;
+    if (typeof value === 'string') passed[name] = value;
   }
-  return trace;
+  return passed;
 }
 
 /** Whether caches that serve several clients may keep an answer: such a one never gets a cookie of ours. */

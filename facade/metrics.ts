@@ -1,6 +1,8 @@
 // Prometheus metrics of the facade. Labels take values that the configuration bounds, never a client's.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Side } from '../capability/capability.ts';
+import type { SpanSink } from '../capability/span.ts';
+import { countSpans } from '../capability/span-metrics.ts';
 import { AnswerMetrics, LastMinute, type Observed } from './answer-metrics.ts';
 import type { Reason } from './choose-side.ts';
 
@@ -178,6 +180,8 @@ export function createMetrics(now: () => number = Date.now) {
   return {
     registry,
     gauges,
+    /** Where spans go somewhere. */
+    watchSpans: (sink: SpanSink) => countSpans(registry, 'banyan_facade_spans_total', sink),
     observe: (observed: Observed) => answers.observe(observed),
     chose: (capability: string, side: Side, reason: Reason) => answers.chose(capability, side, reason),
     fellBack(capability: string, reason: string) {

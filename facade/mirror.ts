@@ -10,6 +10,7 @@ import { type HeaderList, type Origin, requestHeaders } from './headers.ts';
 import { cookiesCalled } from './identity.ts';
 import { dress } from './legacy-manner.ts';
 import { Pool } from './pool.ts';
+import type { RequestTrace } from './request-trace.ts';
 
 /** Who gets it knows that no client waits: it should count nothing, and begin no session. */
 export const mirrorHeader = 'banyan-mirror';
@@ -27,7 +28,9 @@ export type Mirrored = {
   readonly query: string;
   readonly rawHeaders: HeaderList;
   readonly origin: Origin;
-  readonly trace: Readonly<Record<string, string>>;
+  /** What a service gets of them. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly trace?: RequestTrace | undefined;
 };
 
 /** The service has answered, and not in a way that can be said in legacy's words. */
@@ -71,13 +74,13 @@ const notMirrored = new Set([
 
 /** @param sessionCookie the only cookie that legacy gets, if any */
 export function headersForLegacy(
-  { rawHeaders, origin }: Pick<Mirrored, 'rawHeaders' | 'origin'>,
+  { rawHeaders, origin, trace }: Pick<Mirrored, 'rawHeaders' | 'origin' | 'trace'>,
   sessionCookie: string | undefined,
 ): Record<string, string> {
   // A client may call a header as objects call what they are born with.
   const headers = new Map<string, string>();
   const cookies: string[] = [];
-  const sent = requestHeaders(rawHeaders, origin);
+  const sent = requestHeaders(rawHeaders, origin, trace);
   for (let at = 0; at < sent.length; at += 2) {
     const name = sent[at]?.toLowerCase() ?? '';
     const value = sent[at + 1] ?? '';
@@ -127,9 +130,9 @@ export function createMirror(
   async function askService(
     upstream: string,
     path: string,
-    trace: Readonly<Record<string, string>>,
+    passed: Readonly<Record<string, string>>,
   ): Promise<ServiceResponse | Unusable> {
-    const headers = { accept: 'application/json', ...trace, [mirrorHeader]: '1' };
+    const headers = { accept: 'application/json', ...passed, [mirrorHeader]: '1' };
     try {
       const question = { method: 'GET', path, headers } as const;
       const { status, text } = await ask(poolOf(upstream), question, bounds, stopped);
@@ -149,7 +152,7 @@ export function createMirror(
       const { status, rawHeaders, text } = await ask(poolOf('legacy'), question, bounds, stopped);
       return { status, headers: rawHeaders, text: status === 204 ? undefined : text };
     },
-    async service({ path, query, trace }, { translate }, upstream, ifNoneMatch) {
+    async service({ path, query, headers: passed }, { translate }, upstream, ifNoneMatch) {
       if (!translate) throw new Error('a route that is mirrored has a translator');
       const legacy = { path, query: new URLSearchParams(query) };
       let answer: LegacyAnswer;
@@ -158,7 +161,7 @@ export function createMirror(
         if ('answer' in request) {
           answer = request.answer;
         } else {
-          const response = await askService(upstream, request.ask.path, trace);
+          const response = await askService(upstream, request.ask.path, passed);
           if ('fault' in response) return response;
           answer = translate.response(response, legacy);
         }

@@ -91,6 +91,24 @@ export const declaration = {
     env: 'BANYAN_TRUSTED_PROXIES',
     help: 'addresses or networks (10.0.0.0/8) whose X-Forwarded-* are believed',
   },
+  traceUrl: {
+    type: 'url',
+    env: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+    help: 'a collector of traces (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces; without one nothing is traced',
+  },
+  traceRatio: {
+    type: 'number',
+    default: 0.01,
+    min: 0,
+    max: 1,
+    env: 'BANYAN_TRACE_RATIO',
+    help: 'of requests, those that are sampled, by chance',
+  },
+  traceTrustClients: {
+    type: 'flag',
+    env: 'BANYAN_TRACE_TRUST_CLIENTS',
+    help: 'a request whose client says that its trace is sampled is sampled: only where no stranger is a client',
+  },
   logLevel: {
     type: 'text',
     default: 'info',

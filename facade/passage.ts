@@ -10,7 +10,9 @@ import { idCookie, idFrom, mintId } from './identity.ts';
 import { normaliseTarget, type Target } from './normalise-path.ts';
 import type { Limits } from './options.ts';
 import { type Properties, propertiesOf } from './properties.ts';
+import type { RequestTrace } from './request-trace.ts';
 import type { RouteMatch, RouteTable } from './route-table.ts';
+import type { Tracing } from './tracing.ts';
 
 export type Passage = {
   readonly target: Target;
@@ -25,6 +27,8 @@ export type Passage = {
   readonly newCookie: string | undefined;
   /** By performance.now() */
   readonly startedAt: number;
+  /** Undefined where nothing is traced. */
+  readonly trace: RequestTrace | undefined;
 };
 
 type Judged = { readonly target: Target } | { readonly refused: FaultCode };
@@ -71,6 +75,10 @@ function peerOf(socket: Socket, trustedProxies: BlockList): Peer {
   return peer;
 }
 
+/** Whether who sent a request is a trusted proxy. @param trustedProxies always the same for a socket */
+export const isFromTrusted = (request: IncomingMessage, trustedProxies: BlockList): boolean =>
+  peerOf(request.socket, trustedProxies).trusted;
+
 /** Where a request came from. @param trustedProxies always the same for a socket */
 export const originFor = (request: IncomingMessage, trustedProxies: BlockList): Origin =>
   originOf(request.rawHeaders, peerOf(request.socket, trustedProxies));
@@ -81,6 +89,7 @@ export type Circumstances = {
   /** By the fences' word. */
   readonly owner: (capability: string) => Side | undefined;
   readonly isFlagOn: (flag: string, id: string, properties?: Properties) => boolean;
+  readonly tracing: Tracing | undefined;
 };
 
 function choose(
@@ -103,6 +112,7 @@ const standingOf = (match: RouteMatch | undefined, { standing }: Circumstances) 
 /** Finds the route, the client's id and the side. */
 export function decide(
   request: IncomingMessage,
+  requestId: string,
   target: Target,
   origin: Origin,
   now: Circumstances,
@@ -117,7 +127,8 @@ export function decide(
   const properties = match?.context && propertiesOf(match.context, request.headers);
   const choice = choose(match, known ?? minted, properties, standing, now);
   const newCookie = minted === undefined ? undefined : idCookie(minted, origin.proto);
-  return { target, match, origin, choice, id: known ?? minted, properties, newCookie, startedAt };
+  const trace = now.tracing?.begin(request, requestId);
+  return { target, match, origin, choice, id: known ?? minted, properties, newCookie, startedAt, trace };
 }
 
 /** The side by what is known now. */

@@ -11,6 +11,8 @@ import { withoutOwnCookies } from './identity.ts';
 import type { Identities } from './identity-bridge.ts';
 import type { Listener } from './legacy-look.ts';
 import type { Passage } from './passage.ts';
+import { idsOf } from './request-id.ts';
+import type { UpstreamSpan } from './request-trace.ts';
 import { type Entry, Lease, type Outcome, type TurnedAway, type Upstream } from './upstream.ts';
 
 /** A write that legacy executes. */
@@ -71,6 +73,7 @@ class Passing implements ForwardEvents {
   /** Where it goes after it could not be sent. */
   #next: Lease | undefined;
   #tries = 0;
+  #span: UpstreamSpan | undefined;
   #status = 0;
   #cookie: string | undefined;
 
@@ -108,6 +111,7 @@ class Passing implements ForwardEvents {
     const { identities, answers } = this.#deps;
     const { method, headers: asked } = this.#request;
     this.#status = status;
+    if (this.#span) this.#span.status = status;
     this.#cookie = this.#writing?.wrote();
     identities?.passed(method, this.#passage.target.path, asked.cookie);
     answers.observe(this.#passage, 'legacy', status);
@@ -121,6 +125,7 @@ class Passing implements ForwardEvents {
 
   onEnd(error?: unknown): void {
     const lease = this.#lease;
+    this.#span?.end(error === undefined ? undefined : faultOf(error));
     lease?.end(error === undefined ? (this.#status >= 500 ? 'error' : 'answered') : this.#outcomeOf(error));
     const isUnsent = error !== undefined && faultOf(error) === 'upstream_unavailable';
     if (lease && isUnsent && this.#mayGoElsewhere) this.#next = this.#deps.legacy.enterElsewhere(lease);
@@ -138,7 +143,10 @@ class Passing implements ForwardEvents {
     }
     const code = faultOf(error);
     if (this.#isTimeToLog(code))
-      this.#deps.log.error({ err: error, upstream: 'legacy', code }, 'a request could not be forwarded');
+      this.#deps.log.error(
+        { err: error, upstream: 'legacy', code, ...idsOf(this.#request, this.#passage.trace) },
+        'a request could not be forwarded',
+      );
     this.#request.raw.resume(); // a body that nobody has read goes nowhere
     this.#refuse(code);
   }
@@ -152,13 +160,15 @@ class Passing implements ForwardEvents {
   #go(lease: Lease): void {
     this.#lease = lease;
     this.#tries += 1;
-    const { target, origin, match } = this.#passage;
+    const { target, origin, match, trace } = this.#passage;
+    if (this.#span) this.#span.tries = this.#tries;
+    else this.#span = trace?.ask('legacy', this.#request.method);
     const pool =
       this.#cache?.over(lease.pool, `${origin.proto}://${origin.host || 'none.invalid'}`) ?? lease.pool;
     this.#outgoing ??= {
       pool,
       path: target.path + target.query,
-      headers: requestHeaders(this.#request.raw.rawHeaders, origin),
+      headers: requestHeaders(this.#request.raw.rawHeaders, origin, trace, this.#span),
       mayRepeat: match?.route.kind === 'read' && match.route.safe,
       body: this.#writing?.body,
       stream: undefined,
@@ -195,7 +205,7 @@ export function createServeLegacy(deps: ServeLegacyDeps): ServeLegacy {
     entry
       .then((late) => passing.enter(late))
       .catch((error) => {
-        log.error({ err: error }, 'the facade failed');
+        log.error({ err: error, ...idsOf(request, passage.trace) }, 'the facade failed');
         answers.refuse(reply, 'upstream_failed');
       });
   };

@@ -19,6 +19,7 @@ import type { Pin } from './own-writes.ts';
 import type { Passage } from './passage.ts';
 import type { Pins } from './pins.ts';
 import type { NamedUser } from './properties.ts';
+import { idsOf } from './request-id.ts';
 import type { ServeLegacy } from './serve-legacy.ts';
 import type { Shadow } from './shadow.ts';
 import type { ReadTally, Tallies } from './tallies.ts';
@@ -100,7 +101,7 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
     capture: Capture | undefined,
     tally: ReadTally | undefined,
   ): Promise<void> {
-    const { target } = passage;
+    const { target, trace } = passage;
     if (!route.translate) return toLegacy(request, reply, passage, undefined, false, capture);
     const { headers, method } = request;
     // Once retired, legacy follows no more; and it may be behind what this client wrote.
@@ -112,7 +113,8 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
       const asked = { path: target.path, query: new URLSearchParams(target.query) };
       const answer = await translateRead(route.translate, asked, {
         upstream: deps.upstream(capability.service.upstream),
-        trace: traceOf(headers),
+        headers: traceOf(headers, trace),
+        trace,
         limits,
         client: reply.raw,
         isSafe: route.safe,
@@ -139,11 +141,12 @@ export function createServeRead(deps: ServeReadDeps): ServeRead {
       const fallback = mayFallBack();
       if (isTimeToLog(`${capability.name} ${reason}`))
         log.error(
-          { err: error, capability: capability.name, reason, fallback },
+          { err: error, capability: capability.name, reason, fallback, ...idsOf(request, trace) },
           'the service could not answer a read',
         );
       if (fallback) {
         metrics.fellBack(capability.name, reason);
+        if (trace) trace.fallback = reason;
         // Who does not answer is not asked again; whose answer was of no use answers differently.
         const compared = isAnswered(reason) ? capture : undefined;
         return toLegacy(request, reply, passage, undefined, false, compared);

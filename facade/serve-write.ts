@@ -16,6 +16,7 @@ import type { Limits } from './options.ts';
 import type { Passage } from './passage.ts';
 import type { Pins } from './pins.ts';
 import { readBody } from './request-body.ts';
+import { idsOf } from './request-id.ts';
 import type { ServeLegacy } from './serve-legacy.ts';
 import { translateWrite } from './translate-write.ts';
 import type { Upstream } from './upstream.ts';
@@ -96,7 +97,7 @@ export function createServeWrite(deps: ServeWriteDeps): ServeWrite {
   }
 
   function fail(write: Write, error: unknown): void {
-    const { reply, passage, capability } = write;
+    const { request, reply, passage, capability } = write;
     const isFault = error instanceof ServiceFault;
     const reason = isFault ? error.reason : error instanceof UpstreamError ? error.code : 'unexpected';
     const code: FaultCode = isFault ? faultCodeOf(error.reason) : faultOf(error);
@@ -105,32 +106,41 @@ export function createServeWrite(deps: ServeWriteDeps): ServeWrite {
     const cookie = wrote ? pins.wrote(clientOf(write), namesOf(write), 'service') : undefined;
     if (isTimeToLog(`${capability?.name} ${reason}`))
       log.error(
-        { err: error, capability: capability?.name, reason },
+        { err: error, capability: capability?.name, reason, ...idsOf(request, passage.trace) },
         'a write could not be executed by the service',
       );
     answers.observe(passage, 'service', faults[code].status);
     answers.refuse(reply, code, cookie);
   }
 
-  function refuseUntranslated({ reply, route, capability }: Write): void {
+  function refuseUntranslated({ request, reply, passage, route, capability }: Write): void {
     if (isTimeToLog(route.path))
       log.error(
-        { capability: capability?.name, method: route.method, path: route.path },
+        {
+          capability: capability?.name,
+          method: route.method,
+          path: route.path,
+          ...idsOf(request, passage.trace),
+        },
         'the service owns, and this write has no translator: it is refused. Roll back, or declare one',
       );
     answers.refuse(reply, 'write_untranslated');
   }
 
-  function turnAway({ reply, capability }: Write, entry: Exclude<Entry, Entered>): void {
+  function turnAway({ request, reply, passage, capability }: Write, entry: Exclude<Entry, Entered>): void {
     if (entry.is === 'gone') return void reply.hijack();
     if (isTimeToLog(`held ${entry.why}`))
-      log.warn({ capability: capability?.name, why: entry.why }, 'a write was not executed');
+      log.warn(
+        { capability: capability?.name, why: entry.why, ...idsOf(request, passage.trace) },
+        'a write was not executed',
+      );
     answers.refuse(reply, 'write_held');
   }
 
   /** The service is asked, in flight. @returns whether the fence refused it */
   async function askService(write: Write, legacy: LegacyWrite, headers: Headers): Promise<boolean> {
     const { route, capability, group } = write;
+    const { trace } = write.passage;
     if (!capability || !route.translate) {
       group.leave();
       refuseUntranslated(write);
@@ -141,8 +151,9 @@ export function createServeWrite(deps: ServeWriteDeps): ServeWrite {
     try {
       const result = await translateWrite(route.translate, legacy, {
         upstream: deps.upstream(service.upstream),
-        consult: (path, method) => deps.consult(clientOf(write), method, path),
+        consult: (path, method) => deps.consult(clientOf(write), method, path, trace),
         headers,
+        trace,
         limits,
         isRefusal: service.isRefusal,
         isError: route.isError,
@@ -169,7 +180,7 @@ export function createServeWrite(deps: ServeWriteDeps): ServeWrite {
       const { target } = passage;
       const user = await deps.identities?.userOf(request.headers.cookie);
       headers = {
-        ...traceOf(request.headers),
+        ...traceOf(request.headers, passage.trace),
         ...(await deps.identities?.headersFor(user, capability?.name ?? '')),
       };
       legacy = {
@@ -217,8 +228,10 @@ export function createServeWrite(deps: ServeWriteDeps): ServeWrite {
     const capability = passage.match?.capability;
     const write: Write = { request, reply, passage, route, capability, group };
     const entry = group.enter(passage.startedAt, reply.raw, true);
-    return entry instanceof Promise
-      ? entry.then((late) => (late.is === 'entered' ? proceed(write, late) : turnAway(write, late)))
-      : proceed(write, entry);
+    if (!(entry instanceof Promise)) return proceed(write, entry);
+    return entry.then((late) => {
+      if (passage.trace) passage.trace.heldMs = performance.now() - passage.startedAt;
+      return late.is === 'entered' ? proceed(write, late) : turnAway(write, late);
+    });
   };
 }

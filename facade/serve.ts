@@ -15,6 +15,7 @@ import type { Limits } from './options.ts';
 import type { Passage } from './passage.ts';
 import type { Pins } from './pins.ts';
 import type { NamedUser } from './properties.ts';
+import { idsOf } from './request-id.ts';
 import { createServeLegacy } from './serve-legacy.ts';
 import { createServeRead } from './serve-read.ts';
 import { createServeWrite } from './serve-write.ts';
@@ -94,7 +95,7 @@ export function createServe(deps: ServeDeps): Serve {
         route.kind === 'read' ? read(request, reply, passage, route) : write(request, reply, passage, route);
       // Not returned: Fastify would answer by itself once the promise is kept, amid the fall-back.
       served?.catch((error) => {
-        log.error({ err: error }, 'the facade failed');
+        log.error({ err: error, ...idsOf(request, passage.trace) }, 'the facade failed');
         answers.refuse(reply, 'upstream_failed');
       });
     },

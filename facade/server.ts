@@ -3,12 +3,14 @@
 import { randomUUID } from 'node:crypto';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { createConnection } from 'mysql2/promise';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import type { BanyanConfig } from '../capability/capability.ts';
 import { readStandings } from '../capability/control-store.ts';
 import { FlagFileError } from '../capability/flag-file.ts';
 import { ConfigError, loadConfig } from '../capability/load-config.ts';
+import { createLog } from '../capability/log.ts';
 import { describeOptions, OptionsError } from '../capability/options.ts';
+import type { SpanSink } from '../capability/span.ts';
 import { createAdmin } from './admin.ts';
 import {
   type ControlConnection,
@@ -27,6 +29,7 @@ import { createOwners, sideUrls, type WatchedOwners } from './owners.ts';
 import { createParity } from './parity.ts';
 import { createStatus } from './status.ts';
 import { Tallies } from './tallies.ts';
+import { createTracing } from './tracing.ts';
 import { relocated } from './upstreams.ts';
 
 /**
@@ -136,6 +139,13 @@ async function openIdentityKey(
   );
 }
 
+/** The packages of OpenTelemetry are loaded by who traces only. */
+async function openSpans({ traceUrl }: FacadeOptions, log: Logger): Promise<SpanSink | undefined> {
+  if (traceUrl === undefined) return undefined;
+  const { openSpanSink } = await import('../capability/otlp.ts');
+  return openSpanSink(traceUrl, 'banyan-facade', log);
+}
+
 /** Twice the same signal, or one after the other, means at once. */
 function stopOnSignals(facade: Facade, stop: () => Promise<void>, log: Logger): void {
   let stopping = false;
@@ -155,12 +165,16 @@ function stopOnSignals(facade: Facade, stop: () => Promise<void>, log: Logger): 
 }
 
 async function run(options: FacadeOptions): Promise<void> {
-  const log = pino({ level: options.logLevel }, pino.destination(2));
+  const log = createLog(options.logLevel);
   const config = await loadConfig(options.config);
   const upstreams = resolveUpstreams(config, options.upstream);
   const trustedProxies = parseTrustedProxies(options.trustedProxies);
   const identityKey = await openIdentityKey(options, config);
   const metrics = createMetrics();
+  const spans = await openSpans(options, log);
+  if (spans) metrics.watchSpans(spans);
+  const { traceRatio: ratio, traceTrustClients: trustClients } = options;
+  const tracing = spans && createTracing({ ratio, trustClients }, spans);
   const owners = openOwners(options, config, metrics, log);
   const flags = await openFlags(options, log);
   const store = await openControl(options.controlUrl, log);
@@ -176,7 +190,7 @@ async function run(options: FacadeOptions): Promise<void> {
     log,
   });
   const control = { ...store, standing: guard.standing };
-  const deps = { config, upstreams, flags, control, owners, metrics, parity, tallies, name, log };
+  const deps = { config, upstreams, flags, control, owners, metrics, parity, tallies, tracing, name, log };
   const facade = await createFacade({ ...deps, limits: options, trustedProxies, identityKey });
   const admin = createAdmin({
     token: options.adminToken ?? '',
@@ -193,6 +207,7 @@ async function run(options: FacadeOptions): Promise<void> {
     await guard.stop();
     await control.stop();
     await flags.stop();
+    await spans?.stop();
   };
   try {
     const adminUrl = await admin.start(options.adminHost, options.adminPort);

@@ -154,7 +154,7 @@ class Shadowing implements Shadow {
   async #after(
     capture: Capture,
     { raw, headers }: FastifyRequest,
-    { target, origin }: Passage,
+    { target, origin, trace }: Passage,
     of: ShadowedRoute,
     epoch: bigint,
   ): Promise<void> {
@@ -168,7 +168,8 @@ class Shadowing implements Shadow {
         query: target.query,
         rawHeaders: raw.rawHeaders,
         origin,
-        trace: traceOf(headers),
+        headers: traceOf(headers, trace),
+        trace,
       };
       this.#count(
         of,

@@ -105,6 +105,7 @@ type Overrides = {
   /** Instead of the one with `routes`. */
   readonly capabilities?: readonly Capability[];
   readonly log?: FacadeDeps['log'];
+  readonly tracing?: FacadeDeps['tracing'];
 };
 
 export async function startFacade(given: Overrides): Promise<TestFacade> {
@@ -127,6 +128,7 @@ export async function startFacade(given: Overrides): Promise<TestFacade> {
     control: { standing: given.standing ?? (() => ({ phase: 'reads', ready: true })) },
     owners: given.owners,
     identityKey: undefined,
+    tracing: given.tracing,
     metrics,
     log: given.log ?? pino({ level: 'silent' }),
   });

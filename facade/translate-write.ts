@@ -3,6 +3,7 @@ import type { HttpWriteTranslator, LegacyAnswer, LegacyWrite, ServiceResponse } 
 import type { IsError, IsRefusal } from '../capability/capability.ts';
 import { type AskServiceDeps, askService, ServiceFault } from './ask-service.ts';
 import type { Limits } from './options.ts';
+import type { RequestTrace } from './request-trace.ts';
 import { translating } from './translate.ts';
 
 export type TranslatedWrite =
@@ -21,6 +22,7 @@ export type TranslateWriteDeps = {
   readonly consult: (path: string, method: 'GET' | 'HEAD') => Promise<ServiceResponse>;
   /** All that the service gets of headers: who the user is, and what lets a request be followed. */
   readonly headers: Readonly<Record<string, string>>;
+  readonly trace?: RequestTrace | undefined;
   readonly limits: Limits;
   readonly isRefusal: IsRefusal | undefined;
   readonly isError: IsError | undefined;
@@ -35,7 +37,7 @@ export type TranslateWriteDeps = {
 export async function translateWrite(
   translator: HttpWriteTranslator,
   legacy: LegacyWrite,
-  { upstream, consult, headers, limits, isRefusal, isError }: TranslateWriteDeps,
+  { upstream, consult, headers, trace, limits, isRefusal, isError }: TranslateWriteDeps,
 ): Promise<TranslatedWrite> {
   const questions = translating(() => translator.consult?.(legacy) ?? []);
   const consulted = await Promise.all(questions.map(({ method, path }) => consult(path, method)));
@@ -44,6 +46,7 @@ export async function translateWrite(
   return askService<TranslatedWrite>(request.ask, {
     upstream,
     headers,
+    trace,
     limits,
     mayRepeat: false,
     take(response) {

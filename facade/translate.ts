@@ -5,11 +5,13 @@ import { TranslationError } from '../acl/translation-error.ts';
 import type { IsError } from '../capability/capability.ts';
 import { type AskServiceDeps, askService, ServiceFault } from './ask-service.ts';
 import type { Limits } from './options.ts';
+import type { RequestTrace } from './request-trace.ts';
 
 export type TranslateReadDeps = {
   readonly upstream: AskServiceDeps<LegacyAnswer>['upstream'];
   /** Headers that let a request be followed; all that the service gets of the client's. */
-  readonly trace: Readonly<Record<string, string>>;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly trace?: RequestTrace | undefined;
   readonly limits: Limits;
   /** Whose leaving ends it: nobody waits for the answer any more. */
   readonly client: EventEmitter;
@@ -32,7 +34,7 @@ export function translating<T>(translate: () => T): T {
 export async function translateRead(
   translator: HttpReadTranslator,
   legacy: LegacyRequest,
-  { upstream, trace, limits, client, isSafe, isError }: TranslateReadDeps,
+  { upstream, headers, trace, limits, client, isSafe, isError }: TranslateReadDeps,
 ): Promise<LegacyAnswer> {
   const request = translating(() => translator.request(legacy));
   if ('answer' in request) return request.answer;
@@ -40,7 +42,8 @@ export async function translateRead(
     { method: 'GET', path: request.ask.path },
     {
       upstream,
-      headers: trace,
+      headers,
+      trace,
       limits,
       client,
       mayRepeat: isSafe,

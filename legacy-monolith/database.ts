@@ -3,11 +3,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import knex, { type Knex } from 'knex';
 import type { DatabaseAddress } from './options.ts';
+import { type Commented, commentStatements } from './trace.ts';
 
 export type Database = Knex;
 
 /** What talks SQL to the server, as far as setting up a session goes: callbacks, as mysql2's plain face has them. */
-type RawConnection = { query(sql: string, done: (error: Error | null) => void): void };
+type RawConnection = Commented & { query(sql: string, done: (error: Error | null) => void): void };
 
 /**
  * Zero dates are data here ("never"): MySQL 8 refuses them by default, so its NO_ZERO_DATE and
@@ -39,8 +40,10 @@ function open(
     pool: {
       min: 0,
       max: poolMax,
-      afterCreate: (raw: RawConnection, done: (error: Error | null, raw: RawConnection) => void) =>
-        raw.query(`SET SESSION sql_mode = '${sqlMode}'`, (error) => done(error, raw)),
+      afterCreate: (raw: RawConnection, done: (error: Error | null, raw: RawConnection) => void) => {
+        commentStatements(raw);
+        raw.query(`SET SESSION sql_mode = '${sqlMode}'`, (error: Error | null) => done(error, raw));
+      },
     },
   });
 }

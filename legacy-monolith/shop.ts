@@ -15,6 +15,7 @@ import Fastify, {
 import { type Database, migrate, openDatabase } from './database.ts';
 import { createEvents } from './events.ts';
 import { html, notFoundPage, page } from './html.ts';
+import { logOptions } from './log.ts';
 import { catalogRoutes } from './modules/catalog/routes.ts';
 import { memberRoutes } from './modules/members/routes.ts';
 import { orderRoutes } from './modules/orders/routes.ts';
@@ -23,6 +24,7 @@ import { photoRoutes } from './modules/reviews/photo-routes.ts';
 import { reviewRoutes } from './modules/reviews/routes.ts';
 import { wishRoutes } from './modules/wishlist/routes.ts';
 import type { ShopOptions } from './options.ts';
+import { followTraces } from './trace.ts';
 import { answer, Refusal, type Routes, refuse } from './wire.ts';
 
 export type Shop = {
@@ -39,7 +41,7 @@ function answerError(error: FastifyError, reply: FastifyReply): FastifyReply {
     if (isApi) return refuse(reply, '1001');
     return page(reply.code(error.statusCode), '잘못된 요청입니다', html`<p>주소를 다시 확인해 주세요.</p>`);
   }
-  reply.log.error(error);
+  reply.log.error({ err: error }, 'a request failed');
   reply.code(500);
   if (isApi) return refuse(reply, '9999');
   return page(reply, '시스템 오류', html`<p>잠시 후 다시 이용해 주세요.</p>`);
@@ -97,7 +99,7 @@ export async function createShop(options: ShopOptions): Promise<Shop> {
   const db = openDatabase(options.database);
   const events = createEvents();
   const app = Fastify({
-    logger: { level: options.logLevel, stream: process.stderr },
+    ...logOptions(options.logLevel),
     bodyLimit: 64 * 1024,
     exposeHeadRoutes: false, // see completeMethods
     frameworkErrors: (error, _request, reply) => answerError(error, reply),
@@ -105,6 +107,7 @@ export async function createShop(options: ShopOptions): Promise<Shop> {
   app.removeAllContentTypeParsers(); // forms only: no JSON comes in
   app.setErrorHandler((error: FastifyError, _request, reply) => answerError(error, reply));
   app.setNotFoundHandler((_request, reply) => notFoundPage(reply));
+  followTraces(app);
   const otherMethods = completeMethods(app);
   await app.register(cookie);
   await app.register(formbody);

@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 import type { ConnectionOptions } from 'mysql2';
-import pino from 'pino';
 import type { Side } from '../capability/capability.ts';
 import { record } from '../capability/control-store.ts';
+import { createLog } from '../capability/log.ts';
 import { heard } from '../sync/silence.ts';
 import { readSession } from '../sync/source-columns.ts';
 import { acknowledgeStop } from '../sync/stops.ts';
@@ -90,6 +90,11 @@ When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /a
       min: 1,
       help: 'A backfill waits while more threads of the legacy server run.',
     },
+    traceUrl: {
+      type: 'url',
+      env: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+      help: 'A collector of traces (OTLP over HTTP), such as http://127.0.0.1:4318/v1/traces; without one nothing is traced.',
+    },
     logLevel: {
       type: 'text',
       default: 'info',
@@ -114,9 +119,12 @@ When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /a
     }
     if (words.length > 0)
       throw new CommandError(`a worker takes options only: what is "${words.join(' ')}"?`, { exitCode: 2 });
-    // The driver's errors carry their statement, and with it rows, which are no log's business.
-    const withoutRows = { paths: ['err.sql', 'err.cause.sql'], remove: true };
-    const log = pino({ level: values.logLevel, redact: withoutRows }, pino.destination(2));
+    const log = createLog(values.logLevel);
+    const spans =
+      values.traceUrl === undefined
+        ? undefined
+        : // Loaded by who traces only.
+          (await import('../capability/otlp.ts')).openSpanSink(values.traceUrl, 'banyan-worker', log);
     const account = (role: 'read' | 'apply') => (role === 'read' ? 'banyan_read' : 'banyan_apply');
     const worker = startWorker({
       config,
@@ -129,6 +137,7 @@ When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /a
         return sql;
       },
       log,
+      spans,
       heartbeatMs: values.heartbeatMs,
       chunkRows: values.chunkRows,
       niceRatio: values.niceRatio,
@@ -144,7 +153,7 @@ When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /a
         }
       },
     });
-    const http = await serveWorker(worker, values.host, values.port).catch((error: Error) => {
+    const http = await serveWorker(worker, values.host, values.port, spans).catch((error: Error) => {
       throw new CommandError(
         `the worker cannot listen on ${values.host}:${values.port}: ${error.message}. Choose another with --port`,
         { cause: error },
@@ -154,6 +163,7 @@ When it listens it prints one line, {"listening":URL}; /healthz, /metrics and /a
     await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT'), worker.done]);
     await worker.stop();
     await http.stop();
+    await spans?.stop();
     return { result: {} };
   },
 });

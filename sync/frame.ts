@@ -4,6 +4,7 @@
 import { Readable } from 'node:stream';
 import type { Connection, ResultSetHeader, RowDataPacket } from 'mysql2/promise';
 import type { Side } from '../capability/capability.ts';
+import { publicMessage } from '../capability/public-error.ts';
 import { SyncError } from './errors.ts';
 import { type Position, parsePosition, printPosition } from './position.ts';
 import type { Statement } from './statements.ts';
@@ -152,7 +153,8 @@ export const isDisconnected = (error: unknown) =>
 /** What the target says no to, for good. */
 function refusal(error: unknown, table: string): unknown {
   const code = codeOf(error);
-  const message = error instanceof Error ? error.message : String(error);
+  // It goes to log and status, which are public.
+  const message = publicMessage(error);
   if (code === 'ER_DUP_ENTRY')
     return new SyncError(
       'duplicate-key',

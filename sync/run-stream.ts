@@ -7,6 +7,8 @@ import type { Connection } from 'mysql2/promise';
 import type { Logger } from 'pino';
 import type { BanyanConfig, Side } from '../capability/capability.ts';
 import type { Blocker } from '../capability/fence.ts';
+import type { SpanSink } from '../capability/span.ts';
+import { applySpan } from './apply-span.ts';
 import { Backfill } from './backfill.ts';
 import { BinlogError } from './binlog/errors.ts';
 import { openBinlog } from './binlog/reader.ts';
@@ -37,6 +39,8 @@ export type WorkerOptions = {
   readonly quarantineDays: number;
   readonly lagMsMax: number;
   readonly threadsRunningMax: number;
+  /** Where spans of traces go; without it the source is not asked for any. */
+  readonly spans?: SpanSink | undefined;
   /** Into the control store. Rejects when it cannot be reached. */
   readonly audit: (capability: string, action: string, detail: object) => Promise<void>;
 };
@@ -250,6 +254,7 @@ async function runStream(
         report.rows += rows;
       },
       onHeartbeat: kind === 'tables' ? (at) => beats.passed(at) : () => undefined,
+      onTraced: (write) => options.spans?.add(applySpan(key, write, beats.lagMs())),
       onEnded: (blocker, failure) => tellEnded(options, key, blocker, failure),
     });
     running = stream;
@@ -293,7 +298,7 @@ function tellEnded({ log, audit }: WorkerOptions, key: FrameKey, blocker: Blocke
 }
 
 function openSource(
-  { connection, log }: WorkerOptions,
+  { connection, log, spans }: WorkerOptions,
   { key, mappings, sourceSchema }: StreamPlan,
   from: Position,
   rows: 'all' | 'none',
@@ -312,6 +317,7 @@ function openSource(
           ? ownTables.has(table)
           : schema === sourceSchema && mappings.has(table),
     heartbeatMs: 1_000,
+    traces: spans !== undefined && rows === 'all',
     onReconnect: ({ cause }) =>
       log.warn(
         { err: cause, capability: key.capability, source: key.source },

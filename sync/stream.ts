@@ -6,7 +6,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { type Blocker, readFence } from '../capability/fence.ts';
-import type { Change } from './binlog/change.ts';
+import { type TracedWrite, tracedMax } from './apply-span.ts';
+import type { Change, CommitChange } from './binlog/change.ts';
 import { BinlogError } from './binlog/errors.ts';
 import type { BinlogReader } from './binlog/reader.ts';
 import type { RowChange as RowImages } from './binlog/rows.ts';
@@ -64,6 +65,8 @@ export type StreamOptions = {
   onCommitted(state: StreamState, rows: number): void;
   /** A heartbeat has passed, and everything before it is applied. */
   onHeartbeat(sourceTime: string): void;
+  /** A write of a sampled trace is on the target; without it, or a source that gives no traces, nobody looks. */
+  onTraced?(write: TracedWrite): void;
   /** A session in the way of the opening was ended, or could not be. */
   onEnded(blocker: Blocker, failure: unknown): void;
 };
@@ -78,6 +81,8 @@ const pendingCharsMax = 1_000_000;
 const savePositionMs = 1_000;
 const turnMsMax = 0.25;
 
+const none: readonly TracedWrite[] = [];
+
 type Transaction = {
   first: boolean;
   /** Applied by the other direction: an echo. */
@@ -88,6 +93,7 @@ type Transaction = {
   readonly addedBefore: number;
   rows: number;
   heartbeats: string[];
+  readonly sourceSeconds: number;
   /** It has the close row that names the other side, which opens. */
   open?: Opening;
   /** A turn: somebody waits until the target says that it has been met. */
@@ -109,6 +115,7 @@ export class Stream {
   #turnUntil = 0;
   /** Of whole transactions that have not gone out. */
   #heartbeats: string[] = [];
+  readonly #traced: TracedWrite[] = [];
   #transactions = 0;
   #rows = 0;
   readonly #ofShape = new WeakMap<TableShape, readonly TableMapping[]>();
@@ -265,6 +272,7 @@ export class Stream {
           addedBefore: this.#builder.added,
           rows: 0,
           heartbeats: [],
+          sourceSeconds: change.timestamp,
         };
         return;
       case 'rows':
@@ -272,7 +280,7 @@ export class Stream {
       case 'statement':
         return this.#handleStatement(this.#current(), change);
       case 'commit':
-        return this.#handleCommit(this.#current(), change.position);
+        return this.#handleCommit(this.#current(), change);
       case 'rollback':
       case 'abandon':
         return this.#forget(this.#current(), change.kind === 'rollback' ? change.position : undefined);
@@ -405,10 +413,17 @@ export class Stream {
     );
   }
 
-  async #handleCommit(tx: Transaction, position: Position): Promise<void> {
+  async #handleCommit(tx: Transaction, { position, trace }: CommitChange): Promise<void> {
     this.#tx = undefined;
     this.#state = { ...this.#state, position };
     this.#heartbeats.push(...tx.heartbeats);
+    if (trace?.isSampled && tx.rows > 0 && this.#traced.length < tracedMax)
+      this.#traced.push({
+        trace,
+        rows: tx.rows,
+        readAt: performance.now(),
+        sourceSeconds: tx.sourceSeconds,
+      });
     if (tx.open) {
       await this.#open(tx.open, tx.before);
     } else if (tx.large) await this.#finishLarge(tx, tx.large);
@@ -454,6 +469,10 @@ export class Stream {
     this.#target.afterwards(() => this.#tell(passed));
   }
 
+  #tellTraced(writes: readonly TracedWrite[]): void {
+    for (const write of writes) this.#options.onTraced?.(write);
+  }
+
   #tell(heartbeats: readonly string[]): void {
     for (const at of heartbeats) this.#options.onHeartbeat(at);
   }
@@ -483,10 +502,14 @@ export class Stream {
     const whole = this.#tx ? this.#builder.takeWhole() : this.#builder.take();
     const statements = [...whole, ...this.#tripwires.take()];
     const heartbeats = this.#heartbeats.splice(0);
+    const traced = this.#traced.length > 0 ? this.#traced.splice(0) : none;
     const batch = this.#batch(statements, this.#rows);
     this.#transactions = 0;
     this.#rows = 0;
-    await this.#target.send(batch, () => this.#tell(heartbeats));
+    await this.#target.send(batch, () => {
+      this.#tell(heartbeats);
+      this.#tellTraced(traced);
+    });
   }
 
   async #commit(statements: readonly Statement[], rows: number): Promise<void> {
@@ -517,6 +540,7 @@ export class Stream {
   async #finishLarge(tx: Transaction, large: OpenTransaction): Promise<void> {
     await large.write([...this.#builder.take(), ...this.#acknowledged.statementsAt(this.#state.position)]);
     await large.finish(this.#state, tx.rows);
+    this.#tellTraced(this.#traced.splice(0));
   }
 
   /** What the target's fence must say for rows that the stream has read in this state. */

@@ -1,11 +1,19 @@
 // The worker's small listener: health, metrics, status. No secrets, no rows.
 import fastify from 'fastify';
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { SpanSink } from '../capability/span.ts';
+import { countSpans } from '../capability/span-metrics.ts';
 import type { Worker } from './worker.ts';
 
 export type WorkerHttp = { readonly url: string; stop(): Promise<void> };
 
-export async function serveWorker(worker: Worker, host: string, port: number): Promise<WorkerHttp> {
+/** @param spans where they go somewhere */
+export async function serveWorker(
+  worker: Worker,
+  host: string,
+  port: number,
+  spans?: SpanSink,
+): Promise<WorkerHttp> {
   const app = fastify({ logger: false, requestTimeout: 10_000, connectionTimeout: 30_000, bodyLimit: 1_024 });
   const registry = new Registry();
   const labels = ['capability', 'source'] as const;
@@ -46,6 +54,7 @@ export async function serveWorker(worker: Worker, host: string, port: number): P
     labelNames: labels,
     registers,
   });
+  if (spans) countSpans(registry, 'banyan_worker_spans_total', spans);
 
   const status = () =>
     worker.reports.map(({ capability, source, state, position, rows: applied, stop, ...report }) => ({

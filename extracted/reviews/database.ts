@@ -12,6 +12,7 @@ import {
   reviewEntity,
 } from './entities.ts';
 import { isContention, StartError } from './errors.ts';
+import { commentStatements } from './trace.ts';
 
 const connectionsMax = 10;
 const waitingMax = 1000;
@@ -77,6 +78,7 @@ export async function openDatabase(url: string): Promise<Database> {
   const createPool = (options: mysql.PoolOptions): mysql.Pool => {
     const pool = mysql.createPool(options);
     pool.on('connection', (connection: mysql.PoolConnection) => {
+      commentStatements(connection);
       open.add(connection);
       const gone = () => {
         open.delete(connection);

@@ -13,6 +13,8 @@ export type Options = {
   readonly migrations: string;
   readonly logLevel: string;
   readonly identity: IdentityKeys;
+  /** A collector of traces, by OTLP over HTTP; undefined: there are no spans. */
+  readonly traceUrl?: string | undefined;
 };
 
 const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -45,6 +47,9 @@ export function readOptions(env: Readonly<Record<string, string | undefined>>): 
     );
   const logLevel = read('REVIEWS_LOG_LEVEL') ?? 'info';
   if (!logLevels.includes(logLevel)) faults.push(`REVIEWS_LOG_LEVEL is not one of ${logLevels.join(', ')}`);
+  const traceUrl = read('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT');
+  if (traceUrl !== undefined && !/^https?:$/.test(URL.parse(traceUrl)?.protocol ?? ''))
+    faults.push('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is not http://HOST:PORT/v1/traces, or https');
   const host = read('REVIEWS_HOST') ?? '127.0.0.1';
   const migrations =
     read('REVIEWS_MIGRATIONS') ?? join(import.meta.dirname, '..', '..', 'migrations', 'reviews');
@@ -53,7 +58,7 @@ export function readOptions(env: Readonly<Record<string, string | undefined>>): 
     faults.push(identity.fault);
   const keys = 'keys' in identity ? identity.keys : 'off';
   if (faults.length > 0) throw new StartError(faults.join('; '));
-  return { databaseUrl, host, port: Number(port), migrations, logLevel, identity: keys };
+  return { databaseUrl, host, port: Number(port), migrations, logLevel, identity: keys, traceUrl };
 }
 
 /** Signed identities are what one gets, unless somebody says in so many words that they need not be. */

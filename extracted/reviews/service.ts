@@ -8,10 +8,12 @@ import { contractOf, contractSchemas } from './contract.ts';
 import { openDatabase } from './database.ts';
 import { problemOf, ReviewsError } from './errors.ts';
 import { createIdentify } from './identity.ts';
+import { logOptions } from './log.ts';
 import { addMetrics } from './metrics.ts';
 import { migrate, readMigrations } from './migrations.ts';
 import type { Options } from './options.ts';
 import { addRoutes } from './routes.ts';
+import { followTraces } from './trace.ts';
 
 const bodyBytesMax = 64 * 1024;
 const connectionMsMax = 30_000;
@@ -31,13 +33,12 @@ export type ReviewsService = {
  * @throws StartError
  */
 export async function createReviewsService(
-  options: Pick<Options, 'databaseUrl' | 'migrations' | 'logLevel' | 'identity'>,
+  options: Pick<Options, 'databaseUrl' | 'migrations' | 'logLevel' | 'identity' | 'traceUrl'>,
 ): Promise<ReviewsService> {
   await migrate(options.databaseUrl, readMigrations(options.migrations));
   const database = await openDatabase(options.databaseUrl);
   const app = fastify({
-    // Standard output is for the one line that says where it listens.
-    logger: { level: options.logLevel, stream: process.stderr },
+    ...logOptions(options.logLevel),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyBytesMax,
     connectionTimeout: connectionMsMax,
@@ -69,6 +70,9 @@ export async function createReviewsService(
   app.setNotFoundHandler((request) => {
     throw new ReviewsError('not-found', `There is no ${request.method} ${request.url.split('?')[0]}.`);
   });
+  const spans =
+    options.traceUrl === undefined ? undefined : (await import('./spans.ts')).openSpans(options.traceUrl);
+  followTraces(app, spans);
   const metrics = addMetrics(app, database);
   addRoutes(app, database.source, createIdentify(options.identity));
   app.get('/healthz', { schema: contractOf('get', '/healthz') }, async () => ({ status: 'alive' }));
@@ -92,6 +96,7 @@ export async function createReviewsService(
     await app.close();
     clearTimeout(force);
     await database.close();
+    await spans?.stop();
   };
   return {
     app,
@@ -104,8 +109,8 @@ export async function createReviewsService(
 
 function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = problemOf(error);
-  if (problem.status === 500) request.log.error(error);
-  if (problem.status === 503) request.log.warn(error);
+  if (problem.status === 500) request.log.error({ err: error }, 'a request failed');
+  if (problem.status === 503) request.log.warn({ err: error }, 'a request could not be served now');
   if (problem.status === 503) reply.header('retry-after', '1');
   if (problem.status === 401) reply.header('www-authenticate', 'Banyan-Identity');
   return reply.code(problem.status).type('application/problem+json').serializer(JSON.stringify).send(problem);

@@ -6,6 +6,7 @@ import fastify, {
 } from 'fastify';
 import { answers, openDatabase } from './database.ts';
 import { problemOf, WishlistError } from './errors.ts';
+import { logOptions } from './log.ts';
 import { addMetrics } from './metrics.ts';
 import { migrate, readMigrations } from './migrations.ts';
 import type { Options } from './options.ts';
@@ -34,8 +35,7 @@ export async function createWishlistService(
   await migrate(options.databaseUrl, readMigrations(options.migrations));
   const pool = openDatabase(options.databaseUrl);
   const app = fastify({
-    // Standard output is for the one line that says where it listens.
-    logger: { level: options.logLevel, stream: process.stderr },
+    ...logOptions(options.logLevel),
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: bodyBytesMax,
     connectionTimeout: connectionMsMax,
@@ -95,8 +95,8 @@ export async function createWishlistService(
 
 function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const problem = problemOf(error);
-  if (problem.status === 500) request.log.error(error);
-  if (problem.status === 503) request.log.warn(error);
+  if (problem.status === 500) request.log.error({ err: error }, 'a request failed');
+  if (problem.status === 503) request.log.warn({ err: error }, 'a request could not be served now');
   if (problem.status === 503) reply.header('retry-after', '1');
   return reply.code(problem.status).type('application/problem+json').serializer(JSON.stringify).send(problem);
 }

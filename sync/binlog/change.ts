@@ -1,4 +1,5 @@
 // What the reader gives: transactions as a flat sequence of changes, `begin` … `commit`.
+import type { Traceparent } from '../../capability/trace-context.ts';
 import type { Position } from '../position.ts';
 import type { StatementClass } from './query.ts';
 import type { ChangeKind, RowChange } from './rows.ts';
@@ -44,6 +45,8 @@ export type CommitChange = {
   readonly kind: 'commit';
   /** A reader that starts here gets what comes after this transaction. */
   readonly position: Position;
+  /** That the application has said it belongs to; only where traces are asked for. */
+  readonly trace?: Traceparent;
 };
 
 /** The source itself took the transaction back, whole: what was given since `begin` is void. */

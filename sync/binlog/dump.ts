@@ -18,8 +18,10 @@ const firstOffset = 4;
 const offsetMax = 0xffff_ffff;
 /** The flag of COM_BINLOG_DUMP_GTID that MySQL's own replicas set. */
 const throughGtid = 0x04;
+/** MariaDB's: rows come with the statement that made them, where the server has logged it. */
+const withAnnotations = 0x02;
 
-function dumpFromFile(serverId: number, file: string, offset: number): Buffer {
+function dumpFromFile(serverId: number, file: string, offset: number, flags: number): Buffer {
   if (offset > offsetMax)
     throw new BinlogError(
       'position-invalid',
@@ -30,6 +32,7 @@ function dumpFromFile(serverId: number, file: string, offset: number): Buffer {
   const bytes = Buffer.alloc(11);
   bytes[0] = command.dump;
   bytes.writeUInt32LE(offset, 1);
+  bytes.writeUInt16LE(flags, 5);
   bytes.writeUInt32LE(serverId, 7);
   return Buffer.concat([bytes, name]);
 }
@@ -151,21 +154,24 @@ function dumpCommand(payload: Buffer, queue: EventQueue): object {
  * Registers as a replica and starts the dump. The connection is of no other use after it.
  * @throws the driver's error when the connection is lost before the server has answered
  * @param queueBytesMax the socket is paused when so many bytes are queued, resumed at half of them
+ * @param annotations asks MariaDB for the statements of rows, too; MySQL sends them unasked
  */
 export async function startDump(
   connection: Connection,
   serverId: number,
   start: DumpStart,
   queueBytesMax: number,
+  annotations: boolean,
 ): Promise<Dump> {
   const wire: unknown = connection;
   if (!isWire(wire)) throw new Error('this version of mysql2 takes no commands of others');
+  const flags = annotations ? withAnnotations : 0;
   const payload =
     start.by === 'gtid-set'
       ? dumpFromGtidSet(serverId, start.set)
       : start.by === 'file'
-        ? dumpFromFile(serverId, start.at.file, start.at.offset)
-        : dumpFromFile(serverId, '', firstOffset);
+        ? dumpFromFile(serverId, start.at.file, start.at.offset, flags)
+        : dumpFromFile(serverId, '', firstOffset, flags);
   const queue = new EventQueue(connection, queueBytesMax);
   connection.on('error', (cause) => queue.close({ by: 'connection', cause }));
   connection.on('end', () =>

@@ -1,4 +1,5 @@
 // The transaction that is being read: what its first events said of it.
+import type { Traceparent } from '../../capability/trace-context.ts';
 import type { Point } from '../position.ts';
 import type { Held } from './held.ts';
 import type { Gtid } from './place.ts';
@@ -19,4 +20,6 @@ export type Group = {
   /** Its rows are held back for this XA transaction. */
   xid: string | undefined;
   held: Held | undefined;
+  /** What its statements have said of it. */
+  trace: Traceparent | undefined;
 };

@@ -11,10 +11,8 @@ const ignored: ReadonlySet<number> = new Set([
   eventType.deleteFile,
   eventType.beginLoadQuery,
   eventType.ignorable,
-  eventType.rowsQuery,
   eventType.transactionContext,
   eventType.viewChange,
-  eventType.annotateRows,
   eventType.binlogCheckpoint,
   eventType.mariadbGtidList,
 ]);

@@ -21,6 +21,11 @@ export type BinlogOptions = {
   readonly server?: string | undefined;
   /** Whose rows are decoded; all when left out. Statements are given whatever they concern. */
   readonly tables?: (schema: string, table: string) => boolean;
+  /**
+   * Whether transactions are asked for the trace that they belong to (statement-trace.ts). The server then sends the texts of
+   * statements, too, where it has logged them.
+   */
+  readonly traces?: boolean;
   /** A heartbeat after so long without anything else. */
   readonly heartbeatMs?: number;
   /** Bytes of events received and not yet decoded, at which the socket is paused. */
@@ -125,12 +130,13 @@ class Stream {
   async *#oneConnection(): AsyncGenerator<Change> {
     const session = await this.#connect();
     if (!session) return;
-    const { heldBytesMax, connection, tables } = this.#settings;
+    const { heldBytesMax, connection, tables, traces } = this.#settings;
     const transactions = new Transactions({
       from: this.#position,
       dialect: session.dialect,
       collations: session.collations,
       heldBytesMax,
+      traces,
       isFile: false,
       tables: new Tables({
         collations: session.collations,
@@ -236,6 +242,7 @@ function checkServer({ server }: Session, known: string | undefined, from: Posit
 export async function openBinlog(options: BinlogOptions): Promise<BinlogReader> {
   const settings: Settings = {
     ...options,
+    traces: options.traces ?? false,
     heartbeatMs: options.heartbeatMs ?? 1_000,
     queueBytesMax: options.queueBytesMax ?? 4 * 1024 * 1024,
     heldBytesMax: options.heldBytesMax ?? 8 * 1024 * 1024,

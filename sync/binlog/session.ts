@@ -19,6 +19,8 @@ export type SessionOptions = {
   readonly heartbeatMs: number;
   readonly queueBytesMax: number;
   readonly connectMsMax: number;
+  /** Statements are wanted with their rows, for the traces in them. */
+  readonly traces?: boolean;
 };
 
 export type Session = {
@@ -253,7 +255,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
       dump: async (from) => {
         await checkIsKnown(connection, dialect, from);
         const how = await start(connection, dialect, from);
-        return startDump(connection, options.serverId, how, options.queueBytesMax);
+        const annotations = options.traces === true && dialect === 'mariadb';
+        return startDump(connection, options.serverId, how, options.queueBytesMax, annotations);
       },
       close: () => hangUp(connection),
     };

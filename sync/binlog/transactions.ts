@@ -13,6 +13,7 @@ import { passOver } from './other-events.ts';
 import { type Gtid, Place, printGtid } from './place.ts';
 import { classifyStatement, readQuery } from './query.ts';
 import { RowsEvent, readRowsHead, statementEndFlag } from './rows.ts';
+import { traceIn } from './statement-trace.ts';
 import type { Collations } from './table-map.ts';
 import type { Tables } from './tables.ts';
 
@@ -23,6 +24,8 @@ export type TransactionsOptions = {
   readonly collations: Collations;
   /** Rows of a prepared XA transaction beyond this go to a file. */
   readonly heldBytesMax: number;
+  /** Whether annotations are looked at. */
+  readonly traces?: boolean;
   /** The bytes come from a file, not from a server that has decrypted them. */
   readonly isFile: boolean;
 };
@@ -109,6 +112,13 @@ export class Transactions {
         // Table ids start again with the server.
         if ((event.flags & artificialFlag) === 0) this.#options.tables.forget();
         return none;
+      case eventType.annotateRows:
+        if (this.#options.traces) this.#annotate(event.body);
+        return none;
+      case eventType.rowsQuery:
+        // A byte for a length comes first that says nothing.
+        if (this.#options.traces) this.#annotate(event.body.subarray(1));
+        return none;
       default:
         passOver(event, this.#options.isFile);
         return none;
@@ -175,6 +185,7 @@ export class Transactions {
       hasBegun: false,
       xid: undefined,
       held: undefined,
+      trace: undefined,
     };
     return this.#group;
   }
@@ -207,6 +218,12 @@ export class Transactions {
     if (!known.reader) return none;
     const change = new RowsEvent(head, known.reader, event.timestamp);
     return group.hasBegun ? [change] : [...this.#beginChange(group), change];
+  }
+
+  /** The first of a transaction's statements that says so says it for all of them. */
+  #annotate(statement: Buffer): void {
+    const group = this.#group;
+    if (group && !group.isDone) group.trace ??= traceIn(statement);
   }
 
   async #hold(held: Held, event: BinlogEvent): Promise<readonly Change[]> {
@@ -295,7 +312,9 @@ export class Transactions {
     if (group.isDone) return none;
     this.#place.end(group.gtid);
     this.#moveTo(this.#place.point);
-    return [...begin, { kind, position: this.position }];
+    return kind === 'commit' && group.trace
+      ? [...begin, { kind, position: this.position, trace: group.trace }]
+      : [...begin, { kind, position: this.position }];
   }
 
   #moveTo(point: Point): void {

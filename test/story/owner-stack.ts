@@ -36,8 +36,12 @@ export type OwnerStack = {
 };
 
 /** @param words of `npm start`, besides */
-export async function startOwnerStack(seed: number, words: readonly string[] = []): Promise<OwnerStack> {
-  const stack = await startStack(['--replicas', '2', '--reviews', '300', ...words]);
+export async function startOwnerStack(
+  seed: number,
+  words: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): Promise<OwnerStack> {
+  const stack = await startStack(['--replicas', '2', '--reviews', '300', ...words], undefined, env);
   const run = async (...given: string[]): Promise<Record<string, unknown>> => {
     const { code, stdout, stderr } = await stack.banyan(...given, '--json');
     expect({ command: given.join(' '), code, stderr: code === 0 ? '' : stdout + stderr }).toEqual({

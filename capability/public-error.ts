@@ -1,0 +1,91 @@
+// What may be said of an error where everybody may read it. Logs, metrics, status and spans are public: a value that a client or a row
+// has brought into an error's message is not said there.
+
+const textOf = (error: object, name: string): string | undefined => {
+  const value: unknown = Reflect.get(error, name);
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+};
+
+/** Errors of a database server whose message quotes names of the schema or of accounts only. */
+const namesOnly: ReadonlySet<string> = new Set([
+  'ER_ACCESS_DENIED_ERROR',
+  'ER_BAD_DB_ERROR',
+  'ER_BAD_FIELD_ERROR',
+  'ER_BAD_NULL_ERROR',
+  'ER_COLUMNACCESS_DENIED_ERROR',
+  'ER_DATA_TOO_LONG',
+  'ER_DBACCESS_DENIED_ERROR',
+  'ER_NO_DEFAULT_FOR_FIELD',
+  'ER_NO_SUCH_TABLE',
+  'ER_ROW_IS_REFERENCED_2',
+  'ER_NO_REFERENCED_ROW_2',
+  'ER_SPECIFIC_ACCESS_DENIED_ERROR',
+  'ER_TABLEACCESS_DENIED_ERROR',
+  'ER_WARN_DATA_OUT_OF_RANGE',
+]);
+
+const credentials = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]*@/gi;
+
+/** Without the user and the password of a URL. */
+export const withoutCredentials = (text: string): string => text.replace(credentials, '$1…@');
+
+/** From the first quotation mark to the last: between them is what nobody can tell apart from more of it. */
+const withoutQuoted = (text: string): string => text.replace(/['"`].*['"`]/s, '…');
+
+/** The key's name comes after the value, and is the schema's. */
+const duplicateKey = /^Duplicate entry '.*' for key '([^']{1,128})'$/s;
+
+/** The message of an error, without values. */
+export function publicMessage(error: unknown): string {
+  if (!(error instanceof Error)) return `a thrown ${typeof error}`;
+  // What wraps a server's error may have put the statement before its message.
+  const said = textOf(error, 'sqlMessage') ?? error.message;
+  const code = textOf(error, 'code') ?? '';
+  const isOfServer = textOf(error, 'sqlState') !== undefined;
+  if (isOfServer) {
+    const key = duplicateKey.exec(said)?.[1];
+    if (key !== undefined) return `Duplicate entry … for key '${key}'`;
+    const isOurs = code === 'ER_SIGNAL_EXCEPTION' && said.startsWith('banyan:');
+    return isOurs || namesOnly.has(code) ? said : withoutQuoted(said);
+  }
+  // JSON.parse quotes what it was given.
+  return withoutCredentials(error instanceof SyntaxError ? withoutQuoted(said) : said);
+}
+
+/** Where it was thrown; its head is the message once more. */
+function framesOf({ stack = '', message }: Error): string {
+  const at = stack.indexOf(message);
+  const frames = (at === -1 ? '' : stack.slice(at + message.length))
+    .split('\n')
+    .filter((line) => /^\s+at /.test(line));
+  return frames.map((line) => line.trim()).join('\n');
+}
+
+const toldOf = ['code', 'errno', 'sqlState', 'syscall', 'reason'] as const;
+const depthMax = 5;
+
+export type PublicError = {
+  readonly type: string;
+  readonly message: string;
+  readonly [name: string]: unknown;
+};
+
+/** An error as a log has it: whatever else hangs on it (statements, parameters, bytes of a request) is left out. */
+export function publicError(error: unknown, depth = 0): PublicError {
+  if (!(error instanceof Error)) return { type: typeof error, message: publicMessage(error) };
+  const told = toldOf.flatMap((name) => {
+    const value = textOf(error, name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const { cause } = error;
+  return {
+    type: error.name,
+    message: publicMessage(error),
+    ...Object.fromEntries(told),
+    ...(error instanceof AggregateError && {
+      errors: error.errors.slice(0, 5).map((each) => publicMessage(each)),
+    }),
+    stack: framesOf(error),
+    ...(cause !== undefined && depth < depthMax && { cause: publicError(cause, depth + 1) }),
+  };
+}

@@ -1,0 +1,126 @@
+// One trace shows a client's write on all of its way: through facade, monolith, binlog and worker, and once the service owns through
+// facade, service, binlog and worker. The whole sample runs; the collector is the test's own.
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type OwnerStack, startOwnerStack } from '../story/owner-stack.ts';
+import { suiteSeed } from '../sync/seed.ts';
+import { until } from '../sync/until.ts';
+import { type Collected, type Collector, startCollector } from './collector.ts';
+
+const seed = suiteSeed('one-trace');
+let collector: Collector;
+let owner: OwnerStack;
+beforeAll(async () => {
+  collector = await startCollector();
+  owner = await startOwnerStack(seed.below(1_000_000), [], {
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: collector.url,
+    // The shoppers say nothing of traces: none of theirs is sampled.
+    BANYAN_TRACE_RATIO: '0',
+    BANYAN_TRACE_TRUST_CLIENTS: 'true',
+  });
+}, 120_000);
+afterAll(async () => {
+  await owner?.[Symbol.asyncDispose]();
+  await collector?.[Symbol.asyncDispose]();
+});
+
+const text = '추적할 리뷰입니다';
+
+/** Logs in and writes a review, with a context of its own. */
+async function write(flags = '01'): Promise<{ traceId: string; parentId: string }> {
+  const { facade } = owner.stack;
+  const form = (path: string, fields: Record<string, string>, headers: Record<string, string>) =>
+    fetch(new URL(path, facade), { method: 'POST', body: new URLSearchParams(fields), headers });
+  const login = await form('/api/member/login.do', { mbrId: 'member1', mbrPw: 'shop1234' }, {});
+  expect(await login.json()).toMatchObject({ resultCode: '0000' });
+  const cookie = login.headers
+    .getSetCookie()
+    .map((each) => each.split(';')[0])
+    .join('; ');
+  const [traceId, parentId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
+  const written = await form(
+    '/api/review/write.do',
+    { prdNo: '1', starPnt: '05', rvwCtnt: text },
+    { cookie, traceparent: `00-${traceId}-${parentId}-${flags}` },
+  );
+  expect(await written.json()).toMatchObject({ resultCode: '0000' });
+  return { traceId, parentId };
+}
+
+const spansOf = (traceId: string) => collector.spans.filter((span) => span.traceId === traceId);
+
+/** The spans of a trace by what they are called, once the last that is waited for is there. */
+async function traceOf(traceId: string, last: string): Promise<(name: string) => Collected> {
+  await until(`a span "${last}"`, () => spansOf(traceId).some(({ name }) => name === last), {
+    explain: async () => JSON.stringify(spansOf(traceId)),
+  });
+  return (name) => {
+    const found = spansOf(traceId).filter((span) => span.name === name);
+    expect(found, name).toHaveLength(1);
+    return found[0] as Collected;
+  };
+}
+
+test('legacy owns: facade, monolith, binlog, worker', async () => {
+  const { traceId, parentId } = await write();
+  const span = await traceOf(traceId, 'apply reviews from legacy');
+  const server = span('POST /api/review/write.do');
+  expect(server).toMatchObject({
+    service: 'banyan-facade',
+    kind: 2,
+    parentSpanId: parentId,
+    attributes: {
+      'http.request.method': 'POST',
+      'http.route': '/api/review/write.do',
+      'http.response.status_code': 200,
+      'banyan.capability': 'reviews',
+      'banyan.side': 'legacy',
+    },
+  });
+  const client = span('POST legacy');
+  expect(client).toMatchObject({ kind: 3, parentSpanId: server.spanId });
+  const applied = span('apply reviews from legacy');
+  expect(applied).toMatchObject({
+    service: 'banyan-worker',
+    kind: 5,
+    parentSpanId: client.spanId,
+    attributes: { 'banyan.capability': 'reviews', 'banyan.source': 'legacy', 'banyan.rows': 1 },
+  });
+  expect(applied.endMs).toBeGreaterThanOrEqual(applied.startMs);
+  expect(applied.endMs).toBeGreaterThanOrEqual(client.startMs);
+}, 60_000);
+
+test('the service owns: facade, service, binlog, worker, back to legacy', async () => {
+  await owner.run('cutover', 'reviews', '--execute', '--wait', '20');
+  const { traceId } = await write();
+  const span = await traceOf(traceId, 'apply reviews from service');
+  const server = span('POST /api/review/write.do');
+  expect(server.attributes).toMatchObject({ 'banyan.side': 'service' });
+  const asked = span('POST reviews');
+  expect(asked).toMatchObject({ service: 'banyan-facade', kind: 3, parentSpanId: server.spanId });
+  const service = await until('the span of the service', () =>
+    spansOf(traceId).find((each) => each.service === 'reviews'),
+  );
+  expect(service).toMatchObject({
+    name: 'POST /reviews',
+    kind: 2,
+    parentSpanId: asked.spanId,
+    attributes: { 'http.route': '/reviews', 'http.response.status_code': 201 },
+  });
+  const applied = span('apply reviews from service');
+  expect(applied).toMatchObject({ service: 'banyan-worker', parentSpanId: service.spanId });
+}, 90_000);
+
+test('what is not sampled leaves no span anywhere, and no span says anything of anybody', async () => {
+  const { traceId: unsampled } = await write('00');
+  const { traceId } = await write();
+  await traceOf(traceId, 'apply reviews from service');
+  expect(spansOf(unsampled)).toEqual([]);
+  const traces = new Set(collector.spans.map((each) => each.traceId));
+  expect(traces.size).toBe(3);
+  const said = collector.bodies.join('\n');
+  for (const secret of [text, 'member1', 'shop1234', 'SHOPSESSION', 'rvwCtnt', 'INSERT', '127.0.0.1'])
+    expect(said).not.toContain(secret);
+}, 60_000);
+
+test('nobody has noticed any of it', () => owner.expectUnnoticed(), 60_000);
