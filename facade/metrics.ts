@@ -138,6 +138,10 @@ export function createMetrics(now: () => number = Date.now) {
       'banyan_facade_control_store_connected',
       '1 when the last read of the control store succeeded.',
     ),
+    phase: gauge('banyan_facade_phase', '1 for the phase of a capability, by the control store.', [
+      'capability',
+      'phase',
+    ]),
     owner: gauge('banyan_facade_owner', '1 for the side that owns, by the fences.', ['capability', 'side']),
     epoch: gauge('banyan_facade_owner_epoch', 'How often the owner has changed, by the fences.', [
       'capability',

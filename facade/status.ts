@@ -137,9 +137,11 @@ export function createStatus(
       gauges.proposedPercent.reset();
       gauges.effectivePercent.reset();
       gauges.shadowPercent.reset();
+      gauges.phase.reset();
       for (const each of capabilities()) {
-        const { name, proposedPercent, effectivePercent, interlock, shadowPercent, returned } = each;
+        const { name, phase, proposedPercent, effectivePercent, interlock, shadowPercent, returned } = each;
         gauges.readsReturned.set({ capability: name }, returned === null ? 0 : 1);
+        if (phase !== null) gauges.phase.set({ capability: name, phase }, 1);
         if (shadowPercent !== null) gauges.shadowPercent.set({ capability: name }, shadowPercent);
         if (proposedPercent !== null) gauges.proposedPercent.set({ capability: name }, proposedPercent);
         if (effectivePercent !== null) gauges.effectivePercent.set({ capability: name }, effectivePercent);

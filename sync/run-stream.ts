@@ -58,6 +58,8 @@ export type StreamReport = {
   unproven: () => number;
   /** Keys that were applied and are not the same on both sides. */
   mismatched: () => number;
+  /** Writes seen on the side that is not owner, since this worker reads the stream. */
+  tripwires: number;
   stop: string | undefined;
 };
 
@@ -83,6 +85,7 @@ export async function keepStreaming(
     state: 'starting',
     position: '',
     rows: 0,
+    tripwires: 0,
     stop: undefined,
     lagMs: () => beats.lagMs(),
     quarantined: () => running?.stream.quarantine.size ?? 0,
@@ -254,6 +257,9 @@ async function runStream(
         report.rows += rows;
       },
       onHeartbeat: kind === 'tables' ? (at) => beats.passed(at) : () => undefined,
+      onTripwire: (count) => {
+        report.tripwires += count;
+      },
       onTraced: (write) => options.spans?.add(applySpan(key, write, beats.lagMs())),
       onEnded: (blocker, failure) => tellEnded(options, key, blocker, failure),
     });

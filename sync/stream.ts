@@ -65,6 +65,8 @@ export type StreamOptions = {
   onCommitted(state: StreamState, rows: number): void;
   /** A heartbeat has passed, and everything before it is applied. */
   onHeartbeat(sourceTime: string): void;
+  /** So many writes were seen on the side that is not owner. */
+  onTripwire?(count: number): void;
   /** A write of a sampled trace is on the target; without it, or a source that gives no traces, nobody looks. */
   onTraced?(write: TracedWrite): void;
   /** A session in the way of the opening was ended, or could not be. */
@@ -337,6 +339,7 @@ export class Stream {
 
   #trip(what: string, count: number): void {
     this.#tripwires.see(what, count, printPosition(this.#state.position));
+    this.#options.onTripwire?.(count);
   }
 
   async #handleOwn(tx: Transaction, table: TableShape, rows: readonly RowImages[]): Promise<void> {
@@ -403,7 +406,7 @@ export class Stream {
     const position = printPosition(this.#state.position);
     const code = kind === 'ddl' ? 'ddl' : 'statement-dml';
     if (this.#acknowledged.isFor(code, this.#state.position)) return;
-    const words = sql.trim().split(/\s+/).slice(0, 3).join(' ');
+    const words = publicWords(sql);
     throw new SyncError(
       code,
       `${sourceSchema}.${table} on ${key.source}: "${words} …" after ${position}`,
@@ -547,6 +550,13 @@ export class Stream {
   #check(state: StreamState): Commit['check'] {
     return checkOf(this.#options.kind, this.#options.key.source, state);
   }
+}
+
+/** What a statement is about, without a value: its first words, as long as they are names. */
+function publicWords(sql: string): string {
+  const words = sql.trim().split(/\s+/, 3);
+  const value = words.findIndex((word) => !/^[\p{L}\p{N}_$`.]+$/u.test(word));
+  return words.slice(0, value === -1 ? 3 : value).join(' ');
 }
 
 async function settledWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {

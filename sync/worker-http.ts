@@ -54,6 +54,12 @@ export async function serveWorker(
     labelNames: labels,
     registers,
   });
+  const tripwires = new Counter({
+    name: 'banyan_worker_tripwires_total',
+    help: 'Writes seen on the side that is not owner.',
+    labelNames: labels,
+    registers,
+  });
   if (spans) countSpans(registry, 'banyan_worker_spans_total', spans);
 
   const status = () =>
@@ -67,6 +73,7 @@ export async function serveWorker(
       quarantined: report.quarantined(),
       unproven: report.unproven(),
       mismatched: report.mismatched(),
+      tripwires: report.tripwires,
       stop: stop ?? null,
     }));
   app.get('/healthz', async () => ({ ok: true }));
@@ -74,6 +81,7 @@ export async function serveWorker(
   app.get('/metrics', async (_request, reply) => {
     for (const metric of [lag, quarantined, stopped, unproven, mismatched]) metric.reset();
     rows.reset();
+    tripwires.reset();
     for (const { capability, source, lagMs, state, rowsApplied, ...counted } of status()) {
       if (lagMs !== null) lag.set({ capability, source }, lagMs / 1000);
       quarantined.set({ capability, source }, counted.quarantined);
@@ -81,6 +89,7 @@ export async function serveWorker(
       mismatched.set({ capability, source }, counted.mismatched);
       stopped.set({ capability, source }, state === 'stopped' ? 1 : 0);
       rows.inc({ capability, source }, rowsApplied);
+      tripwires.inc({ capability, source }, counted.tripwires);
     }
     return reply.type(registry.contentType).send(await registry.metrics());
   });
