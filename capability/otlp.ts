@@ -1,6 +1,8 @@
 // Spans to a collector, by OTLP over HTTP (JSON), in batches and beside everything else. Loaded only by who traces: OpenTelemetry's
 // packages take time and memory.
 import { randomUUID } from 'node:crypto';
+import { Agent } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
 import { type HrTime, SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { type Resource, resourceFromAttributes } from '@opentelemetry/resources';
@@ -54,7 +56,14 @@ function readable(span: Span, resource: Resource): ReadableSpan {
  * @param service the process's name in the traces
  */
 export function openSpanSink(url: string, service: string, log: Logger): SpanSink {
-  const exporter = new OTLPTraceExporter({ url, timeoutMillis: sendMsMax, concurrencyLimit: 2 });
+  const connections = { keepAlive: true, maxSockets: 2 };
+  const agent = url.startsWith('https:') ? new TlsAgent(connections) : new Agent(connections);
+  const exporter = new OTLPTraceExporter({
+    url,
+    timeoutMillis: sendMsMax,
+    concurrencyLimit: 2,
+    httpAgentOptions: () => agent,
+  });
   const resource = resourceFromAttributes({
     [ATTR_SERVICE_NAME]: service,
     'service.instance.id': randomUUID(),
@@ -88,7 +97,10 @@ export function openSpanSink(url: string, service: string, log: Logger): SpanSin
         }
         done({ code: 0 });
       };
-      const timer = setTimeout(() => over({ code: 1, error: new Error('late') }), giveUpMs);
+      const timer = setTimeout(() => {
+        agent.destroy();
+        over({ code: 1, error: new Error('late') });
+      }, giveUpMs);
       timer.unref();
       exporter.export(spans, over);
     },

@@ -78,14 +78,12 @@ test('without tracing what a client says of a trace passes as it is, and nothing
     facade.port,
     'GET /any HTTP/1.1\r\nHost: shop\r\nTraceParent: anything\r\nX-Request-ID: mine\r\nConnection: close\r\n\r\n',
   );
-  expect(legacy.heard[0]?.raw.slice(0, 6)).toEqual([
-    'Host',
-    'shop',
-    'TraceParent',
-    'anything',
-    'X-Request-ID',
-    'mine',
-  ]);
+  const { raw = [] } = legacy.heard[0] ?? {};
+  for (const [name, value] of [
+    ['TraceParent', 'anything'],
+    ['X-Request-ID', 'mine'],
+  ] as const)
+    expect(raw[raw.indexOf(name) + 1]).toBe(value);
   await get(facade);
   expect(Object.keys(legacy.heard[1]?.headers ?? {})).not.toEqual(
     expect.arrayContaining([expect.stringMatching(/trace|request-id/)]),

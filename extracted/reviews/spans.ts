@@ -1,5 +1,7 @@
 // Spans to a collector, by OTLP over HTTP, in batches and beside everything else: when it does not take them they are lost, and that is
 // all. Loaded only where a collector is named.
+import { Agent } from 'node:http';
+import { Agent as TlsAgent } from 'node:https';
 import { SpanKind, SpanStatusCode, TraceFlags } from '@opentelemetry/api';
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { resourceFromAttributes } from '@opentelemetry/resources';
@@ -14,8 +16,15 @@ const hrTime = (ms: number): [number, number] => [Math.floor(ms / 1_000), Math.r
 /** @param url of the collector's traces, such as http://127.0.0.1:4318/v1/traces */
 export function openSpans(url: string): Spans {
   const resource = resourceFromAttributes({ 'service.name': 'reviews' });
+  const connections = { keepAlive: true, maxSockets: 2 };
+  const agent = url.startsWith('https:') ? new TlsAgent(connections) : new Agent(connections);
   const processor = new BatchSpanProcessor({
-    exporter: new OTLPTraceExporter({ url, timeoutMillis: sendMsMax, concurrencyLimit: 2 }),
+    exporter: new OTLPTraceExporter({
+      url,
+      timeoutMillis: sendMsMax,
+      concurrencyLimit: 2,
+      httpAgentOptions: () => agent,
+    }),
     maxQueueSize: 2_048,
     maxExportBatchSize: 512,
     scheduledDelayMillis: 500,
@@ -54,6 +63,8 @@ export function openSpans(url: string): Spans {
       const timer = setTimeout(resolve, stopMsMax);
       await Promise.race([processor.shutdown().catch(() => undefined), promise]);
       clearTimeout(timer);
+      // A collector that never ends its answer keeps nobody here.
+      agent.destroy();
     },
   };
 }
