@@ -45,8 +45,9 @@ export function publicMessage(error: unknown): string {
   if (isOfServer) {
     const key = duplicateKey.exec(said)?.[1];
     if (key !== undefined) return `Duplicate entry … for key '${key}'`;
-    const isOurs = code === 'ER_SIGNAL_EXCEPTION' && said.startsWith('banyan:');
-    return isOurs || namesOnly.has(code) ? said : withoutQuoted(said);
+    // What a trigger says is its own words, with whatever it puts among them.
+    if (code === 'ER_SIGNAL_EXCEPTION') return said.startsWith('banyan:') ? said : 'refused by a trigger';
+    return namesOnly.has(code) ? said : withoutQuoted(said);
   }
   // JSON.parse quotes what it was given.
   return withoutCredentials(error instanceof SyntaxError ? withoutQuoted(said) : said);

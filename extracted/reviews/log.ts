@@ -18,7 +18,9 @@ function messageOf(error: Error): string {
     return withoutCredentials(error instanceof SyntaxError ? withoutQuoted(error.message) : error.message);
   const key = /^Duplicate entry '.*' for key '([^']{1,128})'$/s.exec(said)?.[1];
   if (key !== undefined) return `Duplicate entry … for key '${key}'`;
-  return said.startsWith('banyan:') ? said : withoutQuoted(said);
+  // What a trigger says is its own words, with whatever it puts among them.
+  if (textOf(error, 'errno') === '1644') return said.startsWith('banyan:') ? said : 'refused by a trigger';
+  return withoutQuoted(said);
 }
 
 function framesOf({ stack = '', message }: Error): string {
@@ -53,9 +55,9 @@ function publicError(error: unknown, depth = 0): PublicError {
   };
 }
 
-/** Of a trace and a request only ids go into a line, and only what looks like one. */
+/** Of a trace and a request only ids go into a line, and only what can be nothing else: hex digits, as UUIDs have them, too. */
 const traceShape = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/;
-const requestShape = /^[A-Za-z0-9._:+/=-]{1,128}$/;
+const requestShape = /^[0-9A-Fa-f-]{8,64}$/;
 const headerOf = (headers: FastifyRequest['raw']['headers'], name: string) => {
   const value = headers[name];
   return typeof value === 'string' ? value : '';
