@@ -76,6 +76,14 @@ test.each([
 test('names of the schema stay: somebody has to mend it', () => {
   const error = fromServer('ER_DUP_ENTRY', 1062, `Duplicate entry '${person}' for key 'uq_email'`);
   expect(logged((log) => log.error({ err: error }, 'x'))).toContain("Duplicate entry … for key 'uq_email'");
+  const bad = fromServer(
+    'ER_TRUNCATED_WRONG_VALUE_FOR_FIELD',
+    1366,
+    `Incorrect string value: '${person}' for column \`${person}\` at row 1' for column \`shop\`.\`t\`.\`c\` at row 7`,
+  );
+  const line = logged((log) => log.error({ err: bad }, 'x'));
+  expect(line).toContain('Incorrect string value for column `shop`.`t`.`c` at row 7');
+  expect(line).not.toContain(person);
   const tooLong = fromServer('ER_DATA_TOO_LONG', 1406, "Data too long for column 'body' at row 1");
   expect(logged((log) => log.error({ err: tooLong }, 'x'))).toContain('Data too long for column');
 });

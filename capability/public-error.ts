@@ -6,23 +6,14 @@ const textOf = (error: object, name: string): string | undefined => {
   return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
 };
 
-/** Errors of a database server whose message quotes names of the schema or of accounts only. */
+/** Errors of a database server whose message quotes names of the schema or of accounts only, by their numbers: not all have a name. */
 const namesOnly: ReadonlySet<string> = new Set([
-  'ER_ACCESS_DENIED_ERROR',
-  'ER_BAD_DB_ERROR',
-  'ER_BAD_FIELD_ERROR',
-  'ER_BAD_NULL_ERROR',
-  'ER_COLUMNACCESS_DENIED_ERROR',
-  'ER_DATA_TOO_LONG',
-  'ER_DBACCESS_DENIED_ERROR',
-  'ER_NO_DEFAULT_FOR_FIELD',
-  'ER_NO_SUCH_TABLE',
-  'ER_ROW_IS_REFERENCED_2',
-  'ER_NO_REFERENCED_ROW_2',
-  'ER_SPECIFIC_ACCESS_DENIED_ERROR',
-  'ER_TABLEACCESS_DENIED_ERROR',
-  'ER_WARN_DATA_OUT_OF_RANGE',
+  ...['1044', '1045', '1142', '1143', '1227'], // access denied
+  ...['1049', '1054', '1146'], // no such database, column, table
+  ...['1048', '1364', '1406', '1264', '1265'], // a column that may not be NULL, or cannot hold a value
+  ...['1451', '1452', '3819', '4025'], // foreign keys, and what CHECK says in MySQL and MariaDB
 ]);
+const fromTrigger = '1644';
 
 const credentials = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@]*@/gi;
 
@@ -35,19 +26,24 @@ const withoutQuoted = (text: string): string => text.replace(/['"`].*['"`]/s, 'â
 /** The key's name comes after the value, and is the schema's. */
 const duplicateKey = /^Duplicate entry '.*' for key '([^']{1,128})'$/s;
 
+/** And so does the column's. */
+const badValue = /^(Incorrect [a-z]+ value): '.*' for column ([\w$.`'-]{1,200}) at row (\d+)$/is;
+
 /** The message of an error, without values. */
 export function publicMessage(error: unknown): string {
   if (!(error instanceof Error)) return `a thrown ${typeof error}`;
   // What wraps a server's error may have put the statement before its message.
   const said = textOf(error, 'sqlMessage') ?? error.message;
-  const code = textOf(error, 'code') ?? '';
+  const errno = textOf(error, 'errno') ?? '';
   const isOfServer = textOf(error, 'sqlState') !== undefined;
   if (isOfServer) {
     const key = duplicateKey.exec(said)?.[1];
     if (key !== undefined) return `Duplicate entry â€¦ for key '${key}'`;
+    const [, what, column, row] = badValue.exec(said) ?? [];
+    if (what !== undefined) return `${what} for column ${column} at row ${row}`;
     // What a trigger says is its own words, with whatever it puts among them.
-    if (code === 'ER_SIGNAL_EXCEPTION') return said.startsWith('banyan:') ? said : 'refused by a trigger';
-    return namesOnly.has(code) ? said : withoutQuoted(said);
+    if (errno === fromTrigger) return said.startsWith('banyan:') ? said : 'refused by a trigger';
+    return namesOnly.has(errno) ? said : withoutQuoted(said);
   }
   // JSON.parse quotes what it was given.
   return withoutCredentials(error instanceof SyntaxError ? withoutQuoted(said) : said);
