@@ -49,22 +49,19 @@ async function write(flags = '01'): Promise<{ traceId: string; parentId: string 
 
 const spansOf = (traceId: string) => collector.spans.filter((span) => span.traceId === traceId);
 
-/** The spans of a trace by what they are called, once the last that is waited for is there. */
-async function traceOf(traceId: string, last: string): Promise<(name: string) => Collected> {
-  await until(`a span "${last}"`, () => spansOf(traceId).some(({ name }) => name === last), {
+/** The span of a trace that is called so, of one process; there is one. */
+async function spanOf(traceId: string, service: string, name: string): Promise<Collected> {
+  const all = () => spansOf(traceId).filter((span) => span.service === service && span.name === name);
+  const first = await until(`a span "${name}" of ${service}`, () => all()[0], {
     explain: async () => JSON.stringify(spansOf(traceId)),
   });
-  return (name) => {
-    const found = spansOf(traceId).filter((span) => span.name === name);
-    expect(found, name).toHaveLength(1);
-    return found[0] as Collected;
-  };
+  expect(all(), name).toHaveLength(1);
+  return first;
 }
 
 test('legacy owns: facade, monolith, binlog, worker', async () => {
   const { traceId, parentId } = await write();
-  const span = await traceOf(traceId, 'apply reviews from legacy');
-  const server = span('POST /api/review/write.do');
+  const server = await spanOf(traceId, 'banyan-facade', 'POST /api/review/write.do');
   expect(server).toMatchObject({
     service: 'banyan-facade',
     kind: 2,
@@ -77,9 +74,9 @@ test('legacy owns: facade, monolith, binlog, worker', async () => {
       'banyan.side': 'legacy',
     },
   });
-  const client = span('POST legacy');
+  const client = await spanOf(traceId, 'banyan-facade', 'POST legacy');
   expect(client).toMatchObject({ kind: 3, parentSpanId: server.spanId });
-  const applied = span('apply reviews from legacy');
+  const applied = await spanOf(traceId, 'banyan-worker', 'apply reviews from legacy');
   expect(applied).toMatchObject({
     service: 'banyan-worker',
     kind: 5,
@@ -93,28 +90,24 @@ test('legacy owns: facade, monolith, binlog, worker', async () => {
 test('the service owns: facade, service, binlog, worker, back to legacy', async () => {
   await owner.run('cutover', 'reviews', '--execute', '--wait', '20');
   const { traceId } = await write();
-  const span = await traceOf(traceId, 'apply reviews from service');
-  const server = span('POST /api/review/write.do');
+  const server = await spanOf(traceId, 'banyan-facade', 'POST /api/review/write.do');
   expect(server.attributes).toMatchObject({ 'banyan.side': 'service' });
-  const asked = span('POST reviews');
+  const asked = await spanOf(traceId, 'banyan-facade', 'POST reviews');
   expect(asked).toMatchObject({ service: 'banyan-facade', kind: 3, parentSpanId: server.spanId });
-  const service = await until('the span of the service', () =>
-    spansOf(traceId).find((each) => each.service === 'reviews'),
-  );
+  const service = await spanOf(traceId, 'reviews', 'POST /reviews');
   expect(service).toMatchObject({
-    name: 'POST /reviews',
     kind: 2,
     parentSpanId: asked.spanId,
     attributes: { 'http.route': '/reviews', 'http.response.status_code': 201 },
   });
-  const applied = span('apply reviews from service');
-  expect(applied).toMatchObject({ service: 'banyan-worker', parentSpanId: service.spanId });
+  const applied = await spanOf(traceId, 'banyan-worker', 'apply reviews from service');
+  expect(applied.parentSpanId).toBe(service.spanId);
 }, 90_000);
 
 test('what is not sampled leaves no span anywhere, and no span says anything of anybody', async () => {
   const { traceId: unsampled } = await write('00');
   const { traceId } = await write();
-  await traceOf(traceId, 'apply reviews from service');
+  await spanOf(traceId, 'banyan-worker', 'apply reviews from service');
   expect(spansOf(unsampled)).toEqual([]);
   const traces = new Set(collector.spans.map((each) => each.traceId));
   expect(traces.size).toBe(3);
