@@ -1,6 +1,9 @@
-// The fence where it is enforced: a trigger for each kind of write, on each captured table of either side. It refuses where
-// the fence row does not name its side or a turn is in force, and notes who writes. Here are their texts, which of them are in
+// The fence where it is enforced: triggers for each kind of write, on each captured table of either side. One before the row refuses where
+// the fence row does not name its side or a turn is in force; one after it notes who writes. Here are their texts, which of them are in
 // place, and what is to be run to get from there to another mode.
+//
+// The note comes after the row, not before: a server logs with the rows of a statement the text of what was first logged for it, and that is to
+// be the writer's own statement (see sync/binlog/statement-trace.ts, and whoever reads a binlog).
 import { createHash } from 'node:crypto';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import { isIdentity } from '../acl/identity.ts';
@@ -53,8 +56,16 @@ const note = (capability: string) => `
       SET @\`banyan ${capability} noted\` = UNIX_TIMESTAMP(), @\`banyan ${capability} rows\` = 0;
     END IF;`;
 
-const bodyOf = (capability: string, side: Side, mode: 'observe' | 'enforce') =>
-  mode === 'observe'
+type Part = { readonly timing: 'BEFORE' | 'AFTER'; readonly event: Event };
+
+const partsOf = (mode: FenceMode): Part[] =>
+  events.flatMap((event): Part[] => [
+    ...(mode === 'enforce' ? [{ timing: 'BEFORE', event } as const] : []),
+    ...(mode === 'off' ? [] : [{ timing: 'AFTER', event } as const]),
+  ]);
+
+const bodyOf = (capability: string, side: Side, { timing }: Part) =>
+  timing === 'AFTER'
     ? `BEGIN
   IF ${isOther} THEN${note(capability)}
   END IF;
@@ -63,22 +74,23 @@ END`
   DECLARE fence_owner, refusal VARCHAR(255) CHARACTER SET utf8mb4;
   DECLARE fence_epoch BIGINT UNSIGNED;
   DECLARE deadline DECIMAL(20,6);
-  IF ${isOther} THEN${refuse(capability, side)}${note(capability)}
+  IF ${isOther} THEN${refuse(capability, side)}
   END IF;
 END`;
 
-const prefixOf = (event: Event) => `banyan_fence_${event.toLowerCase()}_`;
+const prefixOf = ({ timing, event }: Part) =>
+  `banyan_${timing === 'BEFORE' ? 'fence' : 'note'}_${event.toLowerCase()}_`;
 
 /** Another text is another name: the new trigger is there before the old one goes. Names are unique in a schema, and short. */
-function nameOf(event: Event, table: string, body: string): string {
+function nameOf(part: Part, table: string, body: string): string {
   const digest = createHash('sha256').update(`${table}\0${body}`).digest('hex').slice(0, 8);
-  const room = 64 - prefixOf(event).length - digest.length - 1;
-  return `${prefixOf(event)}${[...table].slice(0, room).join('')}_${digest}`;
+  const room = 64 - prefixOf(part).length - digest.length - 1;
+  return `${prefixOf(part)}${[...table].slice(0, room).join('')}_${digest}`;
 }
 
-/** A trigger that fires before a row is written. */
 export type TriggerRow = {
   readonly table: string;
+  readonly timing: string;
   readonly event: string;
   readonly place: number;
   readonly name: string;
@@ -91,6 +103,7 @@ export async function readTriggers(sql: Connection, schema: string): Promise<Tri
   const [results] = await sql.query<RowDataPacket[][]>(`CALL banyan.${triggersProcedure}(?)`, [schema]);
   return (results[0] ?? []).map((row) => ({
     table: String(row.on_table),
+    timing: String(row.timing),
     event: String(row.event),
     place: Number(row.place),
     name: String(row.name),
@@ -108,29 +121,30 @@ export type FencePlace = {
 
 const isDefiner = (definer: string) => definer.replaceAll(/[`']/g, '') === fenceAccount.replaceAll("'", '');
 
+const isAt = (trigger: TriggerRow, table: string, { timing, event }: Part) =>
+  trigger.table === table && trigger.timing === timing && trigger.event === event;
+
 /** To the letter, and by its right account: one of another version of Banyan, or of the other side, does not count. */
 const isInPlace = (
   { capability, side }: FencePlace,
   triggers: readonly TriggerRow[],
   table: string,
-  event: Event,
-  mode: 'observe' | 'enforce',
+  part: Part,
 ) => {
-  const body = bodyOf(capability, side, mode);
+  const body = bodyOf(capability, side, part);
   return triggers.some(
-    (each) =>
-      each.table === table && each.event === event && each.body.trim() === body && isDefiner(each.definer),
+    (each) => isAt(each, table, part) && each.body.trim() === body && isDefiner(each.definer),
   );
 };
 
 /** By table; `off` where a single kind of write is not watched as it should be. */
 export function modesOf(place: FencePlace, triggers: readonly TriggerRow[]): Map<string, FenceMode> {
-  const all = (table: string, modes: readonly ('observe' | 'enforce')[]) =>
-    events.every((event) => modes.some((mode) => isInPlace(place, triggers, table, event, mode)));
+  const all = (table: string, mode: FenceMode) =>
+    partsOf(mode).every((part) => isInPlace(place, triggers, table, part));
   return new Map(
     place.tables.map((table) => [
       table,
-      all(table, ['enforce']) ? 'enforce' : all(table, ['observe', 'enforce']) ? 'observe' : 'off',
+      all(table, 'enforce') ? 'enforce' : all(table, 'observe') ? 'observe' : 'off',
     ]),
   );
 }
@@ -150,23 +164,26 @@ const quote = (name: string) => `\`${name.replaceAll('`', '``')}\``;
 
 export type FenceStatement = { readonly table: string; readonly sql: string };
 
-/** From what is in place to `mode`: each new trigger is made before the old one is dropped, so that no write passes between. */
+/** From what is in place to `mode`: new triggers are made before old ones are dropped, so that no write passes between. */
 export function fenceStatements(
   place: FencePlace,
   triggers: readonly TriggerRow[],
   mode: FenceMode,
 ): FenceStatement[] {
-  return place.tables.flatMap((table) =>
-    events.flatMap((event) => {
-      const here = triggers.filter((each) => each.table === table && each.event === event);
-      const ours = here.filter(({ name }) => name.startsWith(prefixOf(event)));
-      const statements = mode === 'off' ? undefined : newTrigger(place, table, event, mode, here);
-      const dropped = ours.filter(({ name }) => name !== statements?.name);
-      return [...(statements?.sql ?? []), ...dropped.map(({ name }) => dropTrigger(place, name))].map(
-        (sql) => ({ table, sql }),
-      );
-    }),
-  );
+  const wanted = partsOf(mode);
+  return place.tables.flatMap((table) => {
+    const made: string[] = [];
+    const dropped: string[] = [];
+    for (const part of partsOf('enforce')) {
+      const here = triggers.filter((each) => isAt(each, table, part));
+      const ours = here.filter(({ name }) => name.startsWith(prefixOf(part)));
+      const isWanted = wanted.some(({ timing, event }) => timing === part.timing && event === part.event);
+      const statements = isWanted ? newTrigger(place, table, part, here) : undefined;
+      made.push(...(statements?.sql ?? []));
+      for (const { name } of ours) if (name !== statements?.name) dropped.push(dropTrigger(place, name));
+    }
+    return [...made, ...dropped].map((sql) => ({ table, sql }));
+  });
 }
 
 const dropTrigger = ({ schema }: FencePlace, name: string) =>
@@ -175,14 +192,13 @@ const dropTrigger = ({ schema }: FencePlace, name: string) =>
 function newTrigger(
   place: FencePlace,
   table: string,
-  event: Event,
-  mode: 'observe' | 'enforce',
+  part: Part,
   here: readonly TriggerRow[],
 ): { name: string; sql: string[] } {
   const { capability, side, schema } = place;
-  const body = bodyOf(capability, side, mode);
-  const name = nameOf(event, table, body);
-  if (isInPlace(place, here, table, event, mode)) return { name, sql: [] };
+  const body = bodyOf(capability, side, part);
+  const name = nameOf(part, table, body);
+  if (isInPlace(place, here, table, part)) return { name, sql: [] };
   // One of this name that is not to the letter was made by hand, or as somebody else.
   const taken = here.some((each) => each.name === name);
   const others = here.filter((each) => each.name !== name).toSorted((a, b) => a.place - b.place);
@@ -191,7 +207,7 @@ function newTrigger(
     name,
     sql: [
       ...(taken ? [dropTrigger(place, name)] : []),
-      `CREATE DEFINER=${fenceAccount} TRIGGER ${quote(schema)}.${quote(name)} BEFORE ${event} ON ${quote(schema)}.${quote(table)} FOR EACH ROW${first}\n${body}`,
+      `CREATE DEFINER=${fenceAccount} TRIGGER ${quote(schema)}.${quote(name)} ${part.timing} ${part.event} ON ${quote(schema)}.${quote(table)} FOR EACH ROW${first}\n${body}`,
     ],
   };
 }

@@ -20,9 +20,9 @@ export const ownProcedures: readonly string[] = [triggersProcedure, countersProc
 export const ownProceduresSql: readonly string[] = [
   ...procedure(
     triggersProcedure,
-    `SELECT EVENT_OBJECT_TABLE AS on_table, EVENT_MANIPULATION AS event, ACTION_ORDER AS place, TRIGGER_NAME AS name,
+    `SELECT EVENT_OBJECT_TABLE AS on_table, ACTION_TIMING AS timing, EVENT_MANIPULATION AS event, ACTION_ORDER AS place, TRIGGER_NAME AS name,
     DEFINER AS definer, ACTION_STATEMENT AS body
-  FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = of_schema AND ACTION_TIMING = 'BEFORE'`,
+  FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = of_schema`,
   ),
   ...procedure(
     countersProcedure,
