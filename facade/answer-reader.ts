@@ -15,8 +15,8 @@ const largeBytesMin = readBytes / 2;
 
 export class AnswerReader {
   readonly #usual: Buffer;
-  /** Where the next read goes. */
-  next: Buffer;
+  /** Where the next read goes; undefined: into a new one. */
+  #next: Buffer | undefined;
   readonly #headEnd = new HeadEnd();
   /** What has come of a head that is not whole. */
   #part: Buffer | undefined;
@@ -33,7 +33,13 @@ export class AnswerReader {
 
   constructor(isTls: boolean) {
     this.#usual = isTls ? Buffer.allocUnsafeSlow(readBytes / 4) : shared;
-    this.next = this.#usual;
+    this.#next = this.#usual;
+  }
+
+  /** Where the next read goes. */
+  get next(): Buffer {
+    this.#next ??= Buffer.allocUnsafeSlow(readBytes);
+    return this.#next;
   }
 
   /** Without a length, and without chunks, a body ends with its connection (RFC 9112, 6.3). */
@@ -49,7 +55,7 @@ export class AnswerReader {
     const head = this.#head;
     this.#head = undefined;
     this.#chunks = undefined;
-    this.next = this.#usual;
+    this.#next = this.#usual;
     return head?.isKept && this.#isClean && !this.#mayLie ? head.keptMs : undefined;
   }
 
@@ -149,9 +155,9 @@ export class AnswerReader {
     const size = to - from;
     const isUsual = bytes === this.#usual;
     // Of a head that came in parts.
-    if (!isUsual && bytes !== this.next) return bytes.subarray(from, to);
+    if (!isUsual && bytes !== this.#next) return bytes.subarray(from, to);
     if (size >= largeBytesMin) {
-      this.next = Buffer.allocUnsafeSlow(readBytes);
+      this.#next = undefined;
       if (!isUsual) return bytes.subarray(from, to);
     }
     const data = Buffer.allocUnsafe(size);
