@@ -115,6 +115,13 @@ export const declaration = {
     env: 'BANYAN_LOG_LEVEL',
     help: 'trace, debug, info, warn, error or fatal',
   },
+  warmUpMsMax: {
+    type: 'integer',
+    default: 1_000,
+    min: 0,
+    env: 'BANYAN_WARM_UP_MS_MAX',
+    help: 'before it listens, the facade serves itself for so long at most, in milliseconds: code that has run is faster; 0: it does not',
+  },
   bodyBytesMax: { type: 'integer', default: 100 * mib, min: 0, help: 'largest request body, in bytes' },
   pathBytesMax: { type: 'integer', default: 4_096, min: 1, help: 'longest path, in bytes' },
   headerBytesMax: {

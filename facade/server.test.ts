@@ -34,6 +34,7 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
       BANYAN_FLAGS: flags,
       BANYAN_FACADE_PORT: '0',
       BANYAN_ADMIN_PORT: '0',
+      BANYAN_WARM_UP_MS_MAX: '0',
       ...env,
     },
   });

@@ -31,6 +31,7 @@ import { createStatus } from './status.ts';
 import { Tallies } from './tallies.ts';
 import { createTracing } from './tracing.ts';
 import { relocated } from './upstreams.ts';
+import { warmUp } from './warm-up.ts';
 
 /**
  * A name that is given more than once has as many instances.
@@ -211,6 +212,7 @@ async function run(options: FacadeOptions): Promise<void> {
   };
   try {
     const adminUrl = await admin.start(options.adminHost, options.adminPort);
+    await warmUp({ ...deps, limits: options, trustedProxies, identityKey }, options.warmUpMsMax);
     await owners?.start(options.adminPublicUrl ?? adminUrl);
     const url = await facade.start(options.host, options.port);
     stopOnSignals(facade, stop, log);

@@ -64,6 +64,7 @@ async function startFacade(): Promise<Process> {
     BANYAN_IDENTITY_KEY: privateKey,
     BANYAN_FLAGS: stack.flags,
     BANYAN_LOG_LEVEL: 'warn',
+    BANYAN_WARM_UP_MS_MAX: '0',
     BANYAN_UPSTREAMS: [`legacy=${stack.legacy}`, ...reviews, `wishlist=${stack.services.wishlist}`].join(),
   });
 }

@@ -101,6 +101,7 @@ async function startFacade(): Promise<Facade> {
       BANYAN_IDENTITY_KEY: privateKey,
       BANYAN_FLAGS: stack.flags,
       BANYAN_LOG_LEVEL: 'warn',
+      BANYAN_WARM_UP_MS_MAX: '0',
       BANYAN_UPSTREAMS: `legacy=${stack.legacy},reviews=${service.url},wishlist=${stack.services.wishlist}`,
     },
     stdio: ['ignore', 'pipe', process.env.BANYAN_TEST_LOG ? 'inherit' : 'ignore'],

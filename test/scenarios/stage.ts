@@ -175,6 +175,7 @@ export async function startStage(replicas = 1): Promise<Stage> {
         BANYAN_LEGACY_URL: asFacade(pair.legacy.url, '/'),
         BANYAN_SERVICES_URL: asFacade(pair.service.url, '/'),
         BANYAN_FLAGS: flags,
+        BANYAN_WARM_UP_MS_MAX: '0',
         ...env,
       },
     });
