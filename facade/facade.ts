@@ -1,13 +1,13 @@
 // The proxy that every request of a company goes through: a request is read as far as its head, a side is chosen,
 // and then it streams.
 import { type IncomingMessage, METHODS } from 'node:http';
-import type { BlockList } from 'node:net';
+import type { BlockList, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import fastify, { type FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { BanyanConfig } from '../capability/capability.ts';
 import { askAside } from './ask-aside.ts';
-import { answerClientError } from './client-error.ts';
+import { answerClientError, answerUnderWay } from './client-error.ts';
 import { createConsult } from './consult.ts';
 import type { ControlView } from './control-view.ts';
 import type { Flags } from './flags.ts';
@@ -82,8 +82,12 @@ export type Facade = {
   upstreams(): UpstreamStatus[];
 };
 
-const isWebsocket = ({ method, headers }: IncomingMessage) =>
-  method === 'GET' && headers.upgrade?.toLowerCase() === 'websocket';
+/** Behind other requests it would be answered before them, and no client of websockets does that. */
+const isWebsocket = ({ method, headers, httpVersion, socket }: IncomingMessage) =>
+  headers.upgrade?.toLowerCase() === 'websocket' &&
+  method === 'GET' &&
+  httpVersion === '1.1' &&
+  answerUnderWay(socket) === undefined;
 
 /** A server of which Fastify keeps the connections and the lifecycle; what a path means is not its affair. */
 function createApp(limits: Limits, trustedProxies: BlockList): FastifyInstance {
@@ -129,6 +133,8 @@ function mount(
   rateLimits: RateLimits | undefined,
 ): void {
   const { limits, trustedProxies, log } = deps;
+  /** Where a request ended is not certain there: what came behind it is nobody's request, and has no answer. */
+  const ending = new WeakSet<Socket>();
   const methods = METHODS.filter((method) => method !== 'CONNECT');
   // Bodies of every method are streams to the facade, never parsed.
   for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
@@ -136,8 +142,16 @@ function mount(
     method: methods,
     url: '/',
     handler(request, reply) {
+      const { socket } = request.raw;
+      if (ending.has(socket)) return void reply.hijack();
       const judged = judge(request.raw, request.originalUrl, limits);
-      if ('refused' in judged) return refuse(reply, judged.refused);
+      if ('refused' in judged) {
+        if (judged.refused === 'bad_framing' || judged.refused === 'bad_request') {
+          ending.add(socket);
+          reply.raw.shouldKeepAlive = false;
+        }
+        return refuse(reply, judged.refused);
+      }
       const passage = decide(
         request.raw,
         request.id,
@@ -166,6 +180,13 @@ function mount(
   app.setErrorHandler((error, request, reply) => {
     log.error({ err: error, requestId: request.id }, 'the facade failed');
     refuse(reply, 'upstream_failed');
+  });
+  // Node cuts off headers beyond a thousand: those that say how long the body is, too. Their bytes are limited.
+  app.server.maxHeadersCount = 0;
+  app.server.on('connect', (request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy());
+    if (answerUnderWay(socket)) socket.destroy();
+    else tunnels.refuse(request, socket, 'bad_path');
   });
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy()); // Node has let go of it: nobody else listens

@@ -32,6 +32,9 @@ const forwarding = new Set([
 /** Said anew where the facade traces. */
 const tracing = new Set(['traceparent', 'tracestate', 'x-request-id']);
 
+/** Where a message goes, and where it ends. */
+const framing = new Set(['host', 'content-length', 'transfer-encoding']);
+
 /** Never to be named away by `Connection`: a request without its host or its length would be another request. */
 const essential = new Set(['host', 'content-length', 'cookie', 'authorization']);
 
@@ -72,7 +75,10 @@ function judgeName(name: string): Fate {
   // Many a server reads X_Forwarded_For as X-Forwarded-For.
   const meant = lower.replaceAll('_', '-');
   // A service believes banyan-identity: nobody but the facade says it.
-  return forwarding.has(meant) || meant.startsWith('x-banyan-') || meant.startsWith('banyan-')
+  return (meant !== lower && (framing.has(meant) || hopByHop.has(meant))) ||
+    forwarding.has(meant) ||
+    meant.startsWith('x-banyan-') ||
+    meant.startsWith('banyan-')
     ? 'ours'
     : 'kept';
 }
@@ -206,11 +212,25 @@ export function isPubliclyCacheable(headers: HeaderList): boolean {
   return valuesOf(headers, 'cache-control').some((value) => /(^|[\s,])(public|s-maxage\s*=)/i.test(value));
 }
 
+/** RFC 3986, 3.2.2 and 3.2.3, without a user: what else is in there, some server would take for a path or another host. */
+const hostForm = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9\-._~!$&'()*+,;=%]+)(?::\d{0,5})?$/;
+const hostLengthMax = 1_000;
+
+/** Most clients name the same one. */
+let goodHost = '';
+
+export function isHost(host: string): boolean {
+  if (host === goodHost) return true;
+  if (host.length > hostLengthMax || !hostForm.test(host)) return false;
+  goodHost = host;
+  return true;
+}
+
 /**
  * Framing that two servers could read differently, beyond what Node's parser refuses by itself.
  * @returns why the request is refused, or undefined
  */
-export function framingFault(method: string, headers: HeaderList): string | undefined {
+export function framingFault(method: string, version: string, headers: HeaderList): string | undefined {
   const lengths = valuesOf(headers, 'content-length');
   const encodings = valuesOf(headers, 'transfer-encoding');
   if (lengths.length > 1 || (lengths.length > 0 && encodings.length > 0))
@@ -218,6 +238,8 @@ export function framingFault(method: string, headers: HeaderList): string | unde
   if (lengths.some((length) => !/^\d+$/.test(length))) return 'the length of the body is malformed';
   if (encodings.length > 1 || encodings.some((encoding) => encoding.toLowerCase() !== 'chunked'))
     return 'the transfer encoding is not supported';
+  // RFC 9112, 6.1: whoever speaks HTTP/1.0 knows no chunks, and a proxy of that age before us would have passed them on unseen.
+  if (version === '1.0' && encodings.length > 0) return 'HTTP/1.0 has no transfer encodings';
   if (valuesOf(headers, 'host').length > 1) return 'there is more than one host';
   const bodiless = method === 'GET' || method === 'HEAD' || method === 'TRACE';
   if (bodiless && (encodings.length > 0 || lengths.some((length) => Number(length) > 0)))

@@ -5,7 +5,7 @@ import type { Side } from '../capability/capability.ts';
 import type { Standing } from '../capability/phase.ts';
 import { type Choice, chooseSide } from './choose-side.ts';
 import type { FaultCode } from './errors.ts';
-import { framingFault, type Origin, originOf, type Peer } from './headers.ts';
+import { framingFault, isHost, type Origin, originOf, type Peer } from './headers.ts';
 import { idCookie, idFrom, mintId } from './identity.ts';
 import { normaliseTarget, type Target } from './normalise-path.ts';
 import type { Limits } from './options.ts';
@@ -46,10 +46,13 @@ export function judge(
   const normalised = normaliseTarget(url, limits.pathBytesMax);
   if ('fault' in normalised) return { refused: 'bad_path' };
   const { target } = normalised;
-  if (headers.host === undefined && httpVersion !== '1.0') return { refused: 'bad_request' };
+  // Node's parser also takes 0.9 and 2.0.
+  if (httpVersion !== '1.1' && httpVersion !== '1.0') return { refused: 'bad_request' };
+  if (headers.host === undefined ? httpVersion !== '1.0' : !isHost(headers.host))
+    return { refused: 'bad_request' };
   if (target.authority !== undefined && target.authority.toLowerCase() !== headers.host?.toLowerCase())
     return { refused: 'bad_request' };
-  if (framingFault(method, rawHeaders) !== undefined) return { refused: 'bad_framing' };
+  if (framingFault(method, httpVersion, rawHeaders) !== undefined) return { refused: 'bad_framing' };
   if (Number(headers['content-length'] ?? 0) > limits.bodyBytesMax) return { refused: 'body_too_large' };
   return { target };
 }

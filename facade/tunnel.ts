@@ -36,7 +36,7 @@ function answerOn(request: IncomingMessage, socket: Duplex): ServerResponse {
 }
 
 function statusLine(answer: IncomingMessage, headers: HeaderList): string {
-  let text = `HTTP/1.1 101 ${answer.statusMessage || 'Switching Protocols'}\r\nConnection: Upgrade\r\nUpgrade: ${answer.headers.upgrade ?? 'websocket'}\r\n`;
+  let text = `HTTP/1.1 101 ${answer.statusMessage || 'Switching Protocols'}\r\nConnection: Upgrade\r\nUpgrade: ${answer.headers.upgrade}\r\n`;
   for (let i = 0; i < headers.length; i += 2) text += `${headers[i]}: ${headers[i + 1]}\r\n`;
   return `${text}\r\n`;
 }
@@ -104,6 +104,11 @@ export function createTunnels(limits: Limits, log: Logger): Tunnels {
       outgoing.once('close', () => clearTimeout(timer));
       outgoing.once('upgrade', (answer, upstream, upstreamHead) => {
         clearTimeout(timer);
+        // What it speaks now is not what it was asked for.
+        if (answer.headers.upgrade?.toLowerCase() !== 'websocket') {
+          upstream.destroy();
+          return failed(new UpstreamError('upstream_failed', 'a switch to another protocol'));
+        }
         socket.off('close', left);
         upstream.on('error', () => upstream.destroy());
         if (socket.destroyed) return void upstream.destroy();
@@ -124,11 +129,12 @@ export function createTunnels(limits: Limits, log: Logger): Tunnels {
       outgoing.once('response', () => {
         answered = true;
       });
-      outgoing.on('error', (error) => {
+      const failed = (error: Error) => {
         if (socket.destroyed || answered) return;
         log.warn({ err: error, upstream: handshake.upstream.origin }, 'a websocket could not be opened');
         refuse(request, socket, faultOf(error));
-      });
+      };
+      outgoing.on('error', failed);
       outgoing.end();
     },
     stop() {

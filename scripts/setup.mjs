@@ -119,10 +119,16 @@ const checksumPeer = {
 /** The same for the facade. Its package would start a service of the machine: only its files are taken. */
 const peers = join(root, 'var', 'peers');
 const proxyPeer = {
-  what: 'nginx ("npm run bench -- facade" is measured against it)',
+  what: 'nginx (the facade is measured against it)',
   present: () => onPath('nginx') || existsSync(join(peers, 'usr', 'sbin', 'nginx')),
-  files: 'nginx',
+  files: ['nginx'],
   brew: ['nginx'],
+};
+const secondProxyPeer = {
+  what: 'haproxy (how faithful the facade is, is measured against it)',
+  present: () => onPath('haproxy') || existsSync(join(peers, 'usr', 'sbin', 'haproxy')),
+  files: ['liblua5.3-0', 'libopentracing1', 'libopentracing-c-wrapper0', 'haproxy'],
+  brew: ['haproxy'],
 };
 
 /** Tests step the clock of a database server that runs; without it those are skipped, and a skip is said. */
@@ -167,8 +173,10 @@ function unpack(name) {
 async function installPart(part) {
   if (part.present()) return;
   if (part.files && onPath('apt-get')) {
-    if (unpack(part.files) && part.present()) return;
-    throw new SetupError(`missing: ${part.what}. "apt-get download ${part.files}" gives no such program.`);
+    if (part.files.every(unpack) && part.present()) return;
+    throw new SetupError(
+      `missing: ${part.what}. "apt-get download ${part.files.join(' ')}" gives no such program.`,
+    );
   }
   const root = process.getuid?.() === 0;
   const [command, install] = onPath('apt-get')
@@ -216,6 +224,7 @@ async function main() {
     ...(rest[0] === 'bench/bench.ts' && rest[1] === 'verify' ? [checksumPeer] : []),
     ...(rest[0] === 'bench/bench.ts' && rest[1] === 'facade' ? [proxyPeer] : []),
     ...(rest[0] === 'scripts/run-tests.ts' ? [clock] : []),
+    ...(rest[0] === 'scripts/run-tests.ts' && rest.includes('--full') ? [proxyPeer, secondProxyPeer] : []),
   ];
   for (const part of wanted)
     await installPart(part).catch((error) => {

@@ -1,0 +1,49 @@
+// The same cases against others that stand where the facade stands, by the same judge. Takes about a minute.
+import { expect, test } from 'vitest';
+import { answerCases, requestCases } from './cases.ts';
+import { judgeAnswer, judgeRequest } from './judge.ts';
+import { type ProxyStage, startFacade, startPeers } from './proxies.ts';
+import { runAnswer, runRequest } from './run-case.ts';
+
+type Score = { readonly name: string; readonly unsafe: Map<string, readonly string[]> };
+
+/** A case is safe when it is before either kind of upstream. */
+async function requestsOf(proxy: ProxyStage): Promise<Score> {
+  const unsafe = new Map<string, readonly string[]>();
+  for (const flavour of ['strict', 'lenient'] as const) {
+    proxy.upstream.flavour = flavour;
+    for (const given of requestCases) {
+      const { faults } = judgeRequest(given, await runRequest(proxy, given));
+      if (faults.length > 0) unsafe.set(given.name, faults);
+    }
+  }
+  return { name: proxy.name, unsafe };
+}
+
+async function answersOf(proxy: ProxyStage): Promise<Score> {
+  const unsafe = new Map<string, readonly string[]>();
+  for (const given of answerCases) {
+    const { faults } = judgeAnswer(given, await runAnswer(proxy, given));
+    if (faults.length > 0) unsafe.set(given.name, faults);
+  }
+  return { name: proxy.name, unsafe };
+}
+
+test('no peer is safer', { timeout: 600_000 }, async () => {
+  await using stack = new AsyncDisposableStack();
+  const proxies = [await startFacade(), ...(await startPeers())];
+  for (const proxy of proxies) stack.use(proxy);
+  for (const [what, cases, score] of [
+    ['request cases', requestCases, requestsOf],
+    ['response cases', answerCases, answersOf],
+  ] as const) {
+    const scores = await Promise.all(proxies.map(score));
+    const safe = scores.map(({ unsafe }) => cases.length - unsafe.size);
+    const [ours = 0, ...theirs] = safe;
+    console.log(
+      `${what}: ours ${ours} of ${cases.length}${theirs.map((each, index) => `, ${proxies[index + 1]?.name} ${each}`).join('')}`,
+    );
+    expect([...(scores[0]?.unsafe ?? [])]).toEqual([]);
+    expect(ours).toBeGreaterThan(Math.max(...theirs));
+  }
+});
