@@ -1,9 +1,9 @@
 // The proxy that every request of a company goes through: a request is read as far as its head, a side is chosen,
 // and then it streams.
 import { type IncomingMessage, METHODS } from 'node:http';
-import type { BlockList, Socket } from 'node:net';
+import type { BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { BanyanConfig } from '../capability/capability.ts';
 import { askAside } from './ask-aside.ts';
@@ -14,6 +14,7 @@ import type { Flags } from './flags.ts';
 import { createForwarder } from './forwarder.ts';
 import { requestHeaders } from './headers.ts';
 import { createIdentities, type SigningKey } from './identity-bridge.ts';
+import { inTurn } from './in-turn.ts';
 import { listen } from './listen.ts';
 import type { Metrics } from './metrics.ts';
 import type { Limits } from './options.ts';
@@ -133,8 +134,38 @@ function mount(
   rateLimits: RateLimits | undefined,
 ): void {
   const { limits, trustedProxies, log } = deps;
-  /** Where a request ended is not certain there: what came behind it is nobody's request, and has no answer. */
-  const ending = new WeakSet<Socket>();
+  const take = (request: FastifyRequest, reply: FastifyReply) => {
+    if (reply.raw.destroyed) return void reply.hijack();
+    const judged = judge(request.raw, request.originalUrl, limits);
+    if ('refused' in judged) {
+      // Where such a request ends is not certain: what comes behind it has no answer.
+      if (judged.refused !== 'bad_path') reply.raw.shouldKeepAlive = false;
+      return refuse(reply, judged.refused);
+    }
+    const passage = decide(
+      request.raw,
+      request.id,
+      judged.target,
+      originFor(request.raw, trustedProxies),
+      circumstances,
+    );
+    const { trace } = passage;
+    if (trace?.isSampled) circumstances.tracing?.follow(request.raw, reply.raw, passage, trace);
+    const route = rateLimits && passage.match?.route;
+    const limiter = route && rateLimits.limiterOf(route);
+    if (!limiter) return serve(request, reply, passage);
+    limiter(request).then(
+      (allowance) => {
+        if (allowance.isExceeded)
+          refuse(reply, 'too_many_requests', undefined, Math.ceil(allowance.afterMs / 1000));
+        else serve(request, reply, passage);
+      },
+      (error) => {
+        log.error({ err: error, requestId: request.id }, 'the facade failed');
+        refuse(reply, 'upstream_failed');
+      },
+    );
+  };
   const methods = METHODS.filter((method) => method !== 'CONNECT');
   // Bodies of every method are streams to the facade, never parsed.
   for (const method of methods) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
@@ -142,39 +173,7 @@ function mount(
     method: methods,
     url: '/',
     handler(request, reply) {
-      const { socket } = request.raw;
-      if (ending.has(socket)) return void reply.hijack();
-      const judged = judge(request.raw, request.originalUrl, limits);
-      if ('refused' in judged) {
-        if (judged.refused === 'bad_framing' || judged.refused === 'bad_request') {
-          ending.add(socket);
-          reply.raw.shouldKeepAlive = false;
-        }
-        return refuse(reply, judged.refused);
-      }
-      const passage = decide(
-        request.raw,
-        request.id,
-        judged.target,
-        originFor(request.raw, trustedProxies),
-        circumstances,
-      );
-      const { trace } = passage;
-      if (trace?.isSampled) circumstances.tracing?.follow(request.raw, reply.raw, passage, trace);
-      const route = rateLimits && passage.match?.route;
-      const limiter = route && rateLimits.limiterOf(route);
-      if (!limiter) return serve(request, reply, passage);
-      limiter(request).then(
-        (allowance) => {
-          if (allowance.isExceeded)
-            refuse(reply, 'too_many_requests', undefined, Math.ceil(allowance.afterMs / 1000));
-          else serve(request, reply, passage);
-        },
-        (error) => {
-          log.error({ err: error, requestId: request.id }, 'the facade failed');
-          refuse(reply, 'upstream_failed');
-        },
-      );
+      inTurn(reply.raw, () => take(request, reply));
     },
   });
   app.setErrorHandler((error, request, reply) => {

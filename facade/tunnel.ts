@@ -60,6 +60,29 @@ function join(client: Socket, upstream: Socket): void {
   }
 }
 
+/** Of what a client says before it knows whether it is a websocket. */
+const earlyBytesMax = 64 * 1024;
+
+/**
+ * Reads on while the upstream is asked: only who reads notices that a client has left.
+ * @param left the client has nothing more to say, or has gone
+ * @returns ends that, and gives what has come
+ */
+function readEarly(socket: Socket, head: Buffer, left: () => void): () => Buffer {
+  const parts = [head];
+  let bytes = head.length;
+  const take = (chunk: Buffer) => {
+    parts.push(chunk);
+    bytes += chunk.length;
+    if (bytes > earlyBytesMax) socket.pause();
+  };
+  socket.on('data', take).once('end', left).once('close', left);
+  return () => {
+    socket.off('data', take).off('end', left).off('close', left).pause();
+    return Buffer.concat(parts);
+  };
+}
+
 export function createTunnels(limits: Limits, log: Logger): Tunnels {
   const open = new Set<Duplex>();
 
@@ -99,42 +122,44 @@ export function createTunnels(limits: Limits, log: Logger): Tunnels {
         () => outgoing.destroy(new UpstreamError('upstream_timeout', 'no answer to a websocket handshake')),
         limits.upstreamMsMax,
       );
-      const left = () => outgoing.destroy();
-      socket.once('close', left);
+      const early = readEarly(socket, head, () => {
+        outgoing.destroy();
+        socket.destroy();
+      });
       outgoing.once('close', () => clearTimeout(timer));
+      let isAnswered = false;
+      const failed = (error: Error) => {
+        if (socket.destroyed || isAnswered) return;
+        log.warn({ err: error, upstream: handshake.upstream.origin }, 'a websocket could not be opened');
+        refuse(request, socket, faultOf(error));
+      };
+      outgoing.on('error', failed);
       outgoing.once('upgrade', (answer, upstream, upstreamHead) => {
         clearTimeout(timer);
-        // What it speaks now is not what it was asked for.
-        if (answer.headers.upgrade?.toLowerCase() !== 'websocket') {
+        upstream.on('error', () => upstream.destroy());
+        if (socket.destroyed || answer.headers.upgrade?.toLowerCase() !== 'websocket') {
           upstream.destroy();
           return failed(new UpstreamError('upstream_failed', 'a switch to another protocol'));
         }
-        socket.off('close', left);
-        upstream.on('error', () => upstream.destroy());
-        if (socket.destroyed) return void upstream.destroy();
+        const said = early();
         socket.write(statusLine(answer, endToEnd(answer.rawHeaders)), 'latin1');
         if (upstreamHead.length > 0) socket.write(upstreamHead);
-        if (head.length > 0) upstream.write(head);
+        if (said.length > 0) upstream.write(said);
         join(socket, upstream);
       });
       outgoing.once('response', (answer) => {
         clearTimeout(timer);
+        if (answer.statusCode === 101) {
+          outgoing.destroy();
+          return failed(new UpstreamError('upstream_failed', 'a switch to no protocol'));
+        }
+        isAnswered = true;
         const response = answerOn(request, socket);
         response.writeHead(answer.statusCode ?? 502, answer.statusMessage, endToEnd(answer.rawHeaders));
         pipeline(answer, response, (error) => {
           if (error) socket.destroy();
         });
       });
-      let answered = false;
-      outgoing.once('response', () => {
-        answered = true;
-      });
-      const failed = (error: Error) => {
-        if (socket.destroyed || answered) return;
-        log.warn({ err: error, upstream: handshake.upstream.origin }, 'a websocket could not be opened');
-        refuse(request, socket, faultOf(error));
-      };
-      outgoing.on('error', failed);
       outgoing.end();
     },
     stop() {

@@ -80,10 +80,10 @@ const echoOf = ({ headers }: ReadAnswer) => valuesOf(headers, 'x-echo')[0];
 
 const isDefined = (status: number) => (status >= 100 && status < 500) || status === 501 || status === 505;
 
-function laterFaults({ after, second }: Seen): string[] {
+function laterFaults({ after, second }: Seen, mayWait: boolean): string[] {
   const faults: string[] = [];
   if (after === 'wrong') faults.push('the next request on the same connection got the answer of another');
-  if (after === 'silent') faults.push('the next request on the same connection got no answer');
+  if (after === 'silent' && !mayWait) faults.push('the next request on the same connection got no answer');
   if (second !== 'its own') faults.push(`another client's request was answered: ${second}`);
   return faults;
 }
@@ -126,7 +126,7 @@ export function judgeRequest(given: RequestCase, seen: Seen): Judged {
     if (!seen.isClosed && given.without !== 'an end') faults.push('no answer');
     if (seen.isClosed && given.without === undefined) faults.push('closed without an answer');
   }
-  faults.push(...laterFaults(seen));
+  faults.push(...laterFaults(seen, given.without === 'an end'));
 
   const ours: string[] = [];
   const statuses = finals.map(({ status }) => status).join(' ');
@@ -160,7 +160,7 @@ export function judgeAnswer(given: AnswerCase, seen: Seen): Judged {
   if (given.never?.test(own)) faults.push(`the client got ${given.never} in ${brief(own)}`);
   if (given.always && first && first.status < 500 && !given.always.test(own))
     faults.push(`the client did not get ${given.always} in ${brief(own)}`);
-  faults.push(...laterFaults(seen));
+  faults.push(...laterFaults(seen, false));
   const ours: string[] = [];
   if (!isOneOf(given.ours, came)) ours.push(`answered "${came}" instead of ${brief(String(given.ours))}`);
   if (given.oursNever?.test(own)) ours.push(`the client got ${given.oursNever} in ${brief(own)}`);

@@ -1,11 +1,22 @@
 // The same cases against others that stand where the facade stands, by the same judge. Takes about a minute.
 import { expect, test } from 'vitest';
 import { answerCases, requestCases } from './cases.ts';
-import { judgeAnswer, judgeRequest } from './judge.ts';
+import { type Judged, judgeAnswer, judgeRequest } from './judge.ts';
 import { type ProxyStage, startFacade, startPeers } from './proxies.ts';
 import { runAnswer, runRequest } from './run-case.ts';
 
 type Score = { readonly name: string; readonly unsafe: Map<string, readonly string[]> };
+
+/** A proxy that a case has ended is started anew: nobody else was served meanwhile. */
+async function faultsOf(proxy: ProxyStage, run: () => Promise<Judged>): Promise<readonly string[]> {
+  try {
+    const { faults } = await run();
+    return (await proxy.revive()) ? ['it has ended'] : faults;
+  } catch (error) {
+    if (await proxy.revive()) return ['it has ended'];
+    throw error;
+  }
+}
 
 /** A case is safe when it is before either kind of upstream. */
 async function requestsOf(proxy: ProxyStage): Promise<Score> {
@@ -13,7 +24,7 @@ async function requestsOf(proxy: ProxyStage): Promise<Score> {
   for (const flavour of ['strict', 'lenient'] as const) {
     proxy.upstream.flavour = flavour;
     for (const given of requestCases) {
-      const { faults } = judgeRequest(given, await runRequest(proxy, given));
+      const faults = await faultsOf(proxy, async () => judgeRequest(given, await runRequest(proxy, given)));
       if (faults.length > 0) unsafe.set(given.name, faults);
     }
   }
@@ -23,7 +34,7 @@ async function requestsOf(proxy: ProxyStage): Promise<Score> {
 async function answersOf(proxy: ProxyStage): Promise<Score> {
   const unsafe = new Map<string, readonly string[]>();
   for (const given of answerCases) {
-    const { faults } = judgeAnswer(given, await runAnswer(proxy, given));
+    const faults = await faultsOf(proxy, async () => judgeAnswer(given, await runAnswer(proxy, given)));
     if (faults.length > 0) unsafe.set(given.name, faults);
   }
   return { name: proxy.name, unsafe };

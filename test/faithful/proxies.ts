@@ -9,13 +9,14 @@ import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as pause } from 'node:timers/promises';
 import { rolloutFlag } from '../../capability/flag-file.ts';
-import { type RecordingUpstream, startRecordingUpstream } from './recording-upstream.ts';
+import { startRecordingUpstream } from './recording-upstream.ts';
 import type { Stage } from './run-case.ts';
 
 export type ProxyStage = Stage & {
   readonly name: string;
-  readonly upstream: RecordingUpstream;
   readonly pid: number;
+  /** Starts it anew when a case has ended it. @returns whether one had */
+  revive(): Promise<boolean>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
@@ -53,16 +54,28 @@ async function proxyOf(
 ): Promise<ProxyStage> {
   const folder = mkdtempSync(join(tmpdir(), 'banyan-faithful-'));
   const upstream = await startRecordingUpstream();
-  const { child, port } = await start(folder, upstream.port);
-  return {
+  let { child, port } = await start(folder, upstream.port);
+  const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
+  const stage: ProxyStage = {
     name,
-    port,
+    get port() {
+      return port;
+    },
+    get pid() {
+      return child.pid ?? 0;
+    },
     upstream,
-    pid: child.pid ?? 0,
     second: undefined,
     requests: 0,
+    async revive() {
+      if (!hasEnded() && !(await isListening(port))) await once(child, 'exit');
+      if (!hasEnded()) return false;
+      ({ child, port } = await start(folder, upstream.port));
+      stage.second = undefined;
+      return true;
+    },
     async [Symbol.asyncDispose]() {
-      if (child.exitCode === null && child.signalCode === null) {
+      if (!hasEnded()) {
         const ended = once(child, 'exit');
         child.kill('SIGKILL');
         await ended;
@@ -71,6 +84,7 @@ async function proxyOf(
       rmSync(folder, { recursive: true, force: true });
     },
   };
+  return stage;
 }
 
 /** Of one of ours, or one that speaks as ours do: its first line says where it listens. */
@@ -161,6 +175,7 @@ http {
   upstream behind { server 127.0.0.1:${upstream} max_fails=0; keepalive 16; keepalive_requests 1000000; }
   server {
     listen 127.0.0.1:${port};
+    server_name shop.example;
     location / {
       proxy_pass http://behind;
       proxy_http_version 1.1;
@@ -192,10 +207,10 @@ defaults
   timeout client 30s
   timeout server 30s
   option forwardfor
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.hdr(host)]
 frontend clients
   bind 127.0.0.1:${port}
+  http-request set-header X-Forwarded-Proto http
+  http-request set-header X-Forwarded-Host %[req.hdr(host)]
   default_backend behind
 backend behind
   server one 127.0.0.1:${upstream}

@@ -61,7 +61,7 @@ const tokens = ({ headers }: ReadRequest, name: string) =>
 
 function echo(request: ReadRequest, number: number): string {
   const { method, target, body } = request;
-  const said = text('200 OK', `X-Echo: ${number} ${method} ${target}\r\n`, body);
+  const said = text('200 OK', `X-Echo: ${number} ${method} ${target.slice(0, 100)}\r\n`, body);
   return method === 'HEAD' ? said.slice(0, said.indexOf('\r\n\r\n') + 4) : said;
 }
 

@@ -24,14 +24,16 @@ async function ask(
   before: number,
   asked: readonly Asked[] = [],
 ): Promise<Next> {
-  client.say(`GET ${target} HTTP/1.1\r\nHost: shop.example\r\n\r\n`);
+  const answers = () => readAnswers(client.heard().slice(before), asked, client.isClosed()).answers;
   const own = () =>
-    readAnswers(client.heard().slice(before), asked, client.isClosed()).answers.find(
+    answers().find(
       ({ status, headers }) => status >= 200 && valuesOf(headers, 'x-echo')[0]?.endsWith(` ${target}`),
     );
+  const others = answers().length;
+  client.say(`GET ${target} HTTP/1.1\r\nHost: shop.example\r\n\r\n`);
   if (await client.until(() => own() !== undefined || client.isClosed(), answerMsMax))
     return own() ? 'its own' : 'closed';
-  return client.heard().length > before ? 'wrong' : 'silent';
+  return answers().length > others ? 'wrong' : 'silent';
 }
 
 /** Its connection may have been closed meanwhile: that is nobody's fault, and it comes again. */
@@ -102,7 +104,7 @@ export async function runAnswer(stage: Stage, given: AnswerCase): Promise<Seen> 
   upstream.script = given;
   const client = await connectRaw(stage.port);
   client.say(`${method} /said HTTP/${version}\r\nHost: shop.example\r\n${headers}\r\n`);
-  const seen = await see(stage, client, [given.asked], 3_000, given.late === undefined ? 0 : 10);
+  const seen = await see(stage, client, [given.asked], answerMsMax, given.late === undefined ? 0 : 10);
   upstream.script = undefined;
   return { ...seen, slices: upstream.since(mark) };
 }

@@ -1,0 +1,28 @@
+// Requests that a client sends one behind another are served one after another: the second may read what the first has written, and
+// what stands behind a refused one may be nobody's request (RFC 9112, 9.3.2).
+import type { ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+/** So many have been read of each connection. */
+const waiting = new WeakMap<Socket, number>();
+/** Then no more are, and only then: who does not read does not notice either that the client has left. */
+const waitingMax = 32;
+
+/** @param serve is called at once, or in its turn, or never, when the connection ends before */
+export function inTurn(response: ServerResponse, serve: () => void): void {
+  // Node gives the socket to one answer after the other.
+  if (response.socket) {
+    serve();
+    return;
+  }
+  const { socket } = response.req;
+  const others = waiting.get(socket) ?? 0;
+  waiting.set(socket, others + 1);
+  if (others + 1 >= waitingMax) socket.pause();
+  response.once('socket', () => {
+    const left = (waiting.get(socket) ?? 1) - 1;
+    waiting.set(socket, left);
+    if (left === 0) socket.resume();
+    process.nextTick(serve);
+  });
+}
