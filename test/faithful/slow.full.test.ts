@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { host } from './framing-cases.ts';
+import { bytesOf } from './judge.ts';
 import { type ProxyStage, startFacade } from './proxies.ts';
 import { connectRaw, type RawClient } from './raw-client.ts';
 
@@ -143,6 +144,18 @@ test('requests behind one another without end, by a client that does not read, a
     client.say(one.repeat(5_000));
     await pause(2_000);
   });
+  client.close();
+  expect(added).toBeLessThan(60);
+});
+
+test('requests without end behind one that has no answer are not kept in memory', async () => {
+  const client = await connectRaw(facade.port);
+  const added = await growth(async () => {
+    client.say(`GET /hang HTTP/1.1\r\n${host}\r\n`);
+    client.say('GET /t HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(300_000));
+    await pause(2_000);
+  });
+  expect(bytesOf(facade.upstream.since(new Map()))).toMatch(/^GET \/hang (?!.*GET)/s);
   client.close();
   expect(added).toBeLessThan(60);
 });
