@@ -73,7 +73,9 @@ const chunkCases = chunkSizes.map(({ name, line, isPlain }) =>
     `chunk size: ${name}`,
     chunked(`${line}hello\r\n0\r\n\r\n`),
     ['hello'],
-    isPlain ? '200' : [...refused, ...(/zeros|extension|after$/.test(name) ? ['200'] : [])],
+    isPlain && !/zeros/.test(name)
+      ? '200'
+      : [...refused, ...(/zeros|extension|after$/.test(name) ? ['200'] : [])],
   ),
 );
 const chunkEndCases = chunkEnds.map(({ name, line }) =>
@@ -129,7 +131,7 @@ const behind = [
 
 const lies = [
   answer('shorter than its length', said('Content-Length: 9', 'hello'), [], 'broken'),
-  answer('no body for its length', said('Content-Length: 9', ''), [], ['broken', '502', 'none']),
+  answer('no body for its length', said('Content-Length: 9', ''), [], ['broken', '502']),
   answer('a chunk shorter than its size', chunked('9\r\nhello'), [], 'broken'),
   answer('no last chunk', chunked('5\r\nhello\r\n'), [], 'broken'),
   answer('no end of the trailers', chunked('5\r\nhello\r\n0\r\nX-Check: 1\r\n'), [], 'broken'),

@@ -191,11 +191,11 @@ const hops = [
   withLine('Connection: garbage', 'Connection: \xff"(', '200'),
 ];
 
-const floods = [100, 1_000, 2_100, 5_000].map((many) =>
+const floods = [100, 500, 1_000, 5_000].map((many) =>
   withLine(
     `${many} of them`,
     Array.from({ length: many }, (_, index) => `x-${index}: y`).join('\r\n'),
-    many <= 1_000 ? '200' : ['200', '502'],
+    many <= 500 ? '200' : ['200', '502'],
   ),
 );
 const large = [8_000, 30_000, 100_000, 1_000_000].map((bytes) =>
@@ -258,8 +258,8 @@ const informational = [
     '502',
     { ending: 'close', bodies: [], never: /HTTP\/1\.1 101/ },
   ),
-  answer('1xx: 103, then the connection ends', hint, ['502', 'broken', 'none'], { ending: 'close' }),
-  answer('1xx: 103, then it is reset', hint, ['502', 'broken', 'none'], { ending: 'reset' }),
+  answer('1xx: 103, then the connection ends', hint, ['502', 'broken'], { ending: 'close' }),
+  answer('1xx: 103, then it is reset', hint, ['502', 'broken'], { ending: 'reset' }),
   answer('1xx: half a 103', 'HTTP/1.1 103 Early Hints\r\nLink: ', ['502'], { ending: 'close' }),
 ];
 

@@ -36,16 +36,9 @@ export type AnswerCase = {
   readonly ending: 'keep' | 'close' | 'reset';
   /** A body that the client may be given as a whole one; none: it must not look whole. */
   readonly bodies: readonly string[];
-  /** 'broken': begun, and the connection ended before its end. */
+  /** A status, or `broken`: the connection ended before the end of the answer. */
   readonly ours: string | readonly string[];
   readonly never?: RegExp;
   readonly always?: RegExp;
   readonly oursNever?: RegExp;
-};
-
-/** What an answer may come to: a status, or `broken`, or `none`. */
-export type Verdict = {
-  readonly name: string;
-  readonly faults: readonly string[];
-  readonly ours: readonly string[];
 };

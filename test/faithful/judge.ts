@@ -146,14 +146,14 @@ export function judgeAnswer(given: AnswerCase, seen: Seen): Judged {
     (each) => (each.status >= 200 || each.status === 101) && !isLater(echoOf(each)?.split(' ')[2] ?? ''),
   );
   const [first] = finals;
-  let came = first ? String(first.status) : 'none';
+  // A head that was not sent yet when the rest turned out to be wrong is none.
+  let came = first ? String(first.status) : 'broken';
   if (first && !first.isWhole) {
     came = 'broken';
     if (!seen.isClosed) faults.push('the answer does not end');
   } else if (first && first.status < 500 && !given.bodies.includes(first.body))
     faults.push(`the answer looks whole, with ${brief(first.body)}`);
   if (!first && !seen.isClosed) faults.push('no answer');
-  if (!first && seen.isClosed && read.rest === '' && seen.heard === '') came = 'none';
   if (finals.length > 1) faults.push(`${finals.length} answers to one request`);
   if (first?.status === 101) faults.push('a switch of protocols that nobody asked for');
   const own = seen.heard.split(/(?=HTTP\/1\.\d 200 OK\r\n(?:[^\r]+\r\n)*?X-Echo: \d+ GET \/after)/i)[0] ?? '';
