@@ -190,7 +190,8 @@ export class Exchange implements AnswerHandler {
     // Behind another answer on its connection it would be written after its own head, by Node.
     if (!this.#mayInform || !this.#response.socket) return;
     try {
-      this.#response.writeInformation(status, [...headers]);
+      // Such an answer has no body, and must not say that it had (RFC 9110, 8.6).
+      this.#response.writeInformation(status, without(headers, 'content-length'));
       this.#mayInform = this.#response.writableLength < unreadBytesMax;
     } catch {
       this.#mayInform = false; // what Node refuses to write; the answer is still to come
