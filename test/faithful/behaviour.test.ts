@@ -142,3 +142,18 @@ test('who waits to be told to go on is told, once, and never for a request that 
   expect(client.answers().answers.map(({ status }) => status)).toEqual([100, 200]);
   client.close();
 });
+
+test('a thousand requests behind one another, some with bodies, have their answers in order', async () => {
+  const client = await connectRaw(facade.port);
+  const targets = Array.from({ length: 1_000 }, (_, index) => `/${index}`);
+  for (const [index, target] of targets.entries())
+    client.say(
+      index % 7 === 0
+        ? `POST ${target} HTTP/1.1\r\n${host}Content-Length: 5\r\n\r\nhello`
+        : `GET ${target} HTTP/1.1\r\n${host}\r\n`,
+    );
+  const echoes = () => [...client.heard().matchAll(/X-Echo: \d+ \S+ (\S+)/g)].map(([, target]) => target);
+  await until(() => client.heard().endsWith('\r\n\r\n') && echoes().length === targets.length, 'all', 15_000);
+  expect(echoes()).toEqual(targets);
+  client.close();
+});

@@ -46,8 +46,8 @@ export type RecordingUpstream = {
   /** What has come since, a connection each. */
   since(mark: Mark): Slice[];
   open(): number;
-  /** The connection that comes next is never read. */
-  pauseNext(): void;
+  /** Whether connections that come are read at all. */
+  isReading: boolean;
   /** Ends every connection, so that those to come are new. */
   dropAll(): void;
   [Symbol.asyncDispose](): Promise<void>;
@@ -80,7 +80,6 @@ function maySwitch(request: ReadRequest, flavour: Flavour): boolean {
 export async function startRecordingUpstream(): Promise<RecordingUpstream> {
   const connections = new Set<Connection>();
   let requests = 0;
-  let isNextPaused = false;
 
   function answer(connection: Connection, request: ReadRequest): void {
     const { socket } = connection;
@@ -145,8 +144,7 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
       connection.bytes += chunk.toString('latin1');
       read(connection);
     });
-    if (isNextPaused) socket.pause();
-    isNextPaused = false;
+    if (!upstream.isReading) socket.pause();
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
@@ -155,6 +153,7 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
   const upstream: RecordingUpstream = {
     port: address.port,
     flavour: 'strict',
+    isReading: true,
     script: undefined,
     mark() {
       for (const each of connections) if (each.isClosed) connections.delete(each);
@@ -170,9 +169,6 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
         answered: each.answered.slice(mark.get(each)?.answered ?? 0),
       })),
     open: () => [...connections].filter((each) => !each.isClosed).length,
-    pauseNext() {
-      isNextPaused = true;
-    },
     dropAll() {
       for (const { socket } of connections) socket.destroy();
       connections.clear();
