@@ -7,12 +7,13 @@ import { type ParityReport, parityMinutesMax } from '../capability/parity.ts';
 import type { ReplicaReport } from '../capability/replicas.ts';
 import type { AnalysisReport } from '../capability/tally.ts';
 import { StartError } from './errors.ts';
+import { type FlagFeed, isFeed, serveFlagFeed, tokenLengthMin } from './flag-feed.ts';
 import { listen } from './listen.ts';
-
-export const tokenLengthMin = 16;
 
 export type AdminDeps = {
   readonly token: string;
+  /** The flags, for other replicas and SDKs. */
+  readonly feed: FlagFeed;
   readonly registry: Registry;
   readonly log: Logger;
   /** Called before metrics are read. */
@@ -54,6 +55,7 @@ const digest = (text: string) => createHash('sha256').update(text).digest();
 /** @throws StartError when the token is too short to be one */
 export function createAdmin({
   token,
+  feed,
   registry,
   log,
   refresh,
@@ -90,7 +92,9 @@ export function createAdmin({
       site === 'cross-site';
     if (foreign)
       return reply.code(403).send(refusal('foreign_origin', 'Pages of other sites have no business here.'));
-    if (request.routeOptions.url === '/healthz' || request.routeOptions.url === '/readyz') return;
+    const { url } = request.routeOptions;
+    // The flags have a token of their own.
+    if (url === '/healthz' || url === '/readyz' || isFeed(url)) return;
     const shown = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
     if (!timingSafeEqual(digest(shown), expected))
       return reply
@@ -113,10 +117,11 @@ export function createAdmin({
       .send(
         refusal(
           'not_found',
-          'There is /healthz, /readyz, /metrics, /api/status, /api/parity, /api/analysis, and POST /api/writes/CAPABILITY/look.',
+          'There is /healthz, /readyz, /metrics, /api/status, /api/parity, /api/analysis, /api/client/features, and POST /api/writes/CAPABILITY/look.',
         ),
       ),
   );
+  serveFlagFeed(app, feed, token);
   app.get('/healthz', () => ({ status: 'ok' }));
   app.get('/readyz', (_request, reply) => {
     const { ready, checks } = readiness();

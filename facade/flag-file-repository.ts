@@ -1,57 +1,72 @@
 // The embedded flag file as a repository of unleash-client. It is watched; a new content counts only when all of
 // it is valid, until then the last good one stays in force.
+import { createHash } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { type FSWatcher, readFileSync, watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import type { Logger } from 'pino';
-import type { ClientFeaturesResponse, UnleashConfig } from 'unleash-client';
+import type { UnleashConfig } from 'unleash-client';
 import { FlagFileError, parseFlagFile } from '../capability/flag-file.ts';
+import {
+  type ClientFeatures,
+  type Feature,
+  FeaturesError,
+  parseClientFeatures,
+  type SharedFlags,
+} from './client-features.ts';
 
-export type Feature = ClientFeaturesResponse['features'][number];
 type Repository = NonNullable<UnleashConfig['repository']>;
 
 /** Renames and network file systems escape watchers; this finds what they missed. */
 const pollMs = 2_000;
 const bytesMax = 1024 * 1024;
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-/** Why a strategy, valid as a file goes, cannot be evaluated here. */
-function strategyFault(strategy: Readonly<Record<string, unknown>>): string | undefined {
-  const { name, parameters, constraints = [], segments = [] } = strategy;
+/** Why a strategy, valid as Unleash's, cannot be evaluated here. */
+function strategyFault({
+  name,
+  parameters,
+  segments,
+}: NonNullable<Feature['strategies']>[number]): string | undefined {
   if (name !== 'default' && name !== 'flexibleRollout' && name !== 'userWithId')
     return `strategy ${JSON.stringify(name)} is not known; there are default, flexibleRollout and userWithId`;
-  if (!Array.isArray(segments) || segments.length > 0) return 'segments are known to an Unleash server only';
-  if (
-    !Array.isArray(constraints) ||
-    !constraints.every((one) => isObject(one) && typeof one.operator === 'string')
-  )
-    return '"constraints" is not a list of constraints';
-  const stickiness = (isObject(parameters) ? parameters.stickiness : undefined) ?? 'default';
+  if (segments && segments.length > 0) return 'segments are known to an Unleash server only';
+  const stickiness = parameters.stickiness ?? 'default';
   if (name === 'flexibleRollout' && stickiness !== 'default' && stickiness !== 'userId')
     return `stickiness ${JSON.stringify(stickiness)} would move a client back and forth; use "userId"`;
   return undefined;
 }
 
 /** @throws FlagFileError for what is valid as a file, and cannot be evaluated here */
-function isEvaluable(features: unknown): features is Feature[] {
-  if (!Array.isArray(features)) return false;
-  for (const { name, strategies } of features)
-    for (const strategy of strategies) {
+function parseFeatures(file: unknown): ClientFeatures {
+  let flags: ClientFeatures;
+  try {
+    flags = parseClientFeatures(file);
+  } catch (error) {
+    if (!(error instanceof FeaturesError)) throw error;
+    throw new FlagFileError(error.message, { cause: error });
+  }
+  for (const { name, strategies } of flags.features.values())
+    for (const strategy of strategies ?? []) {
       const fault = strategyFault(strategy);
       if (fault) throw new FlagFileError(`feature "${name}": ${fault}`);
     }
-  return true;
+  return flags;
+}
+
+/** As an Unleash says it to its clients. */
+function share(features: readonly unknown[]): SharedFlags {
+  const body = JSON.stringify({ version: 2, features, segments: [], query: {} });
+  return { body, etag: `"${createHash('sha256').update(body).digest('base64url')}"` };
 }
 
 export class FlagFileRepository extends EventEmitter implements Repository {
   loadedAt: Date | undefined;
   /** Why the newest content is not in force. */
   fault: string | undefined;
+  flags: ClientFeatures = { features: new Map(), segments: new Map() };
+  shared: SharedFlags | undefined;
   private readonly path: string;
   private readonly log: Logger;
-  private features = new Map<string, Feature>();
   private text: string | undefined;
   private watcher: FSWatcher | undefined;
   private timer: NodeJS.Timeout | undefined;
@@ -75,12 +90,12 @@ export class FlagFileRepository extends EventEmitter implements Repository {
     }
     if (text !== this.text) {
       if (text.length > bytesMax) throw new FlagFileError(`is larger than ${bytesMax} bytes`);
-      const features: unknown = parseFlagFile(text).features;
-      if (!isEvaluable(features)) return;
+      const file = parseFlagFile(text);
+      this.flags = parseFeatures(file);
+      this.shared = share(file.features);
       this.text = text;
-      this.features = new Map(features.map((feature) => [feature.name, feature]));
       this.loadedAt = new Date();
-      this.emit('changed', features);
+      this.emit('changed', this.getToggles());
     }
     this.fault = undefined;
   }
@@ -127,11 +142,11 @@ export class FlagFileRepository extends EventEmitter implements Repository {
   }
 
   getToggle(name: string): Feature | undefined {
-    return this.features.get(name);
+    return this.flags.features.get(name);
   }
 
   getToggles(): Feature[] {
-    return [...this.features.values()];
+    return [...this.flags.features.values()];
   }
 
   /** The file has none. */

@@ -1,51 +1,71 @@
 // The flags: what somebody proposes. Evaluated by unleash-client, from an embedded flag file or an Unleash server.
 
 import type { Logger } from 'pino';
-import { InMemStorageProvider, Unleash, type UnleashConfig } from 'unleash-client';
-import { rolloutPercent } from '../capability/flag-file.ts';
-import { type Feature, FlagFileRepository } from './flag-file-repository.ts';
+import { Unleash, type UnleashConfig } from 'unleash-client';
+import type { ClientFeatures, Feature, SharedFlags } from './client-features.ts';
+import { FlagFileRepository } from './flag-file-repository.ts';
+import { constraintsOf, flagOddities } from './flag-oddities.ts';
+import type { Properties } from './properties.ts';
+import { type UnleashOptions, UnleashRepository } from './unleash-repository.ts';
 
 export type FlagsStatus = {
   readonly source: 'file' | 'unleash';
   /** The file's path, or the server's URL. */
   readonly place: string;
-  /** ISO 8601, of the flags in force; null as long as there are none. */
+  /** ISO 8601, when the flags in force were loaded or confirmed; null as long as there are none. */
   readonly loadedAt: string | null;
   /** Why the newest flags could not be had; those in force are older. */
   readonly fault: string | null;
+  /** They are what the server said before this process started. */
+  readonly isBackup: boolean;
+  /** How often the server is asked; null for a file, which is watched. */
+  readonly pollMs: number | null;
+  /** What of a flag means something else here than its maker may think. */
+  readonly warnings: readonly string[];
 };
 
 export type Flags = {
   /** @param properties what constraints may ask for beside the id */
-  isOn(flag: string, id: string, properties?: Readonly<Record<string, string>>): boolean;
-  /** Whether a constraint asks for that property (or a segment, of which nobody knows). */
+  isOn(flag: string, id: string, properties?: Properties): boolean;
+  /** Whether a constraint asks for that property. */
   asksFor(flag: string, property: string): boolean;
-  /** What the flag asks for: 0 to 100, or null when its strategies cannot be said as one percentage. */
+  /**
+   * What the flag asks for: 0 to 100, beside those whom constraints, segments or ids name; null when that is not one
+   * percentage.
+   */
   proposedPercent(flag: string): number | null;
   status(): FlagsStatus;
+  /** Undefined when they are a server's, which says them itself. */
+  shared(): SharedFlags | undefined;
   stop(): Promise<void>;
 };
 
+type Strategy = NonNullable<Feature['strategies']>[number];
+
+const isForAnybody = ({ name, constraints, segments }: Strategy): boolean =>
+  name !== 'userWithId' && constraints.length === 0 && (segments ?? []).length === 0;
+
 /** The share of clients a feature asks for, as far as one number can say it. */
-function percentOf(feature: Feature | undefined): number | null {
-  if (!feature) return 0;
-  const strategies = (feature.strategies ?? []).map(({ name, parameters, constraints, segments }) => ({
-    name,
-    parameters: Object.fromEntries(
-      Object.entries(parameters ?? {}).map(([key, value]) => [key, String(value)]),
-    ),
-    constraints: [...(constraints ?? []), ...(segments ?? [])],
-  }));
-  return rolloutPercent({ name: feature.name, enabled: feature.enabled, strategies }) ?? null;
+export function percentOf(feature: Feature | undefined): number | null {
+  if (!feature?.enabled) return 0;
+  const strategies = feature.strategies ?? [];
+  if (strategies.length === 0) return 100; // Unleash: enabled and no strategy means everybody
+  if ((feature.dependencies ?? []).length > 0) return null;
+  const plain = strategies.filter(isForAnybody);
+  const [strategy, another] = plain;
+  if (!strategy || another) return null;
+  if (strategy.name === 'default') return 100;
+  if (strategy.name !== 'flexibleRollout') return null;
+  const percent = Number(strategy.parameters.rollout);
+  return Number.isNaN(percent) ? null : percent;
 }
 
-const contextOf = (userId: string, properties: Readonly<Record<string, string>> | undefined) =>
+const contextOf = (userId: string, properties: Properties | undefined) =>
   properties ? { userId, properties } : { userId };
 
-const asksFor = (feature: Feature | undefined, property: string): boolean =>
-  (feature?.strategies ?? []).some(
-    ({ constraints, segments }) =>
-      (segments ?? []).length > 0 || (constraints ?? []).some(({ contextName }) => contextName === property),
+const asksFor = ({ features, segments }: ClientFeatures, flag: string, property: string): boolean =>
+  (features.get(flag)?.strategies ?? []).some((strategy) =>
+    constraintsOf(strategy, segments).some(({ contextName }) => contextName === property),
   );
 
 const common = {
@@ -54,146 +74,97 @@ const common = {
   disableMetrics: true,
   disableAutoStart: true,
   skipInstanceCountWarning: true,
+  // Never asked: the repositories know where the flags are.
+  url: 'http://flags.invalid/',
 } satisfies Partial<UnleashConfig>;
 
-/**
- * The embedded flags.
- * @throws FlagFileError when the file cannot be read or is not valid: nothing is known then
- */
-export async function fileFlags(path: string, log: Logger): Promise<Flags> {
-  const file = new FlagFileRepository(path, log);
-  file.load();
-  const unleash = new Unleash({ ...common, url: 'http://flag-file.invalid/', repository: file });
+/** A flag that will be asked for, and what is known then of a client beside its id. */
+export type AskedFlag = { readonly name: string; readonly properties: readonly string[] };
+
+type Source = NonNullable<UnleashConfig['repository']> & { readonly flags: ClientFeatures };
+
+async function evaluated(source: Source, asked: readonly AskedFlag[], log: Logger) {
+  let warnings: readonly string[] = [];
+  const look = () => {
+    const before = warnings;
+    warnings = flagOddities(asked, source.flags);
+    for (const warning of warnings.filter((one) => !before.includes(one)))
+      log.warn({ warning }, 'a flag has an oddity');
+  };
+  const unleash = new Unleash({ ...common, repository: source });
   unleash.on('error', (error) => log.error({ err: error }, 'a flag could not be evaluated'));
   unleash.on('warn', (message) => log.warn({ detail: String(message) }, 'a flag has an oddity'));
+  source.on('changed', look);
   await unleash.start();
+  look();
   return {
-    isOn: (flag, id, properties) => unleash.isEnabled(flag, contextOf(id, properties), false),
-    asksFor: (flag, property) => asksFor(file.getToggle(flag), property),
-    proposedPercent: (flag) => percentOf(file.getToggle(flag)),
-    status: () => ({
-      source: 'file',
-      place: path,
-      loadedAt: file.loadedAt?.toISOString() ?? null,
-      fault: file.fault ?? null,
-    }),
+    isOn: (flag: string, id: string, properties?: Properties) =>
+      unleash.isEnabled(flag, contextOf(id, properties), false),
+    asksFor: (flag: string, property: string) => asksFor(source.flags, flag, property),
+    proposedPercent: (flag: string) => percentOf(source.getToggle(flag)),
+    warnings: () => warnings,
     async stop() {
       unleash.destroy();
     },
   };
 }
 
-export type UnleashOptions = {
-  readonly url: string;
-  readonly token: string;
-  readonly pollMs: number;
-  /** How long to wait after the server refused the token: the client stops asking for good then. */
-  readonly refusedRetryMs: number;
-};
+/**
+ * The embedded flags.
+ * @throws FlagFileError when the file cannot be read or is not valid: nothing is known then
+ */
+export async function fileFlags(path: string, asked: readonly AskedFlag[], log: Logger): Promise<Flags> {
+  const file = new FlagFileRepository(path, log);
+  file.load();
+  const { warnings, ...flags } = await evaluated(file, asked, log);
+  return {
+    ...flags,
+    shared: () => file.shared,
+    status: () => ({
+      source: 'file',
+      place: path,
+      loadedAt: file.loadedAt?.toISOString() ?? null,
+      fault: file.fault ?? null,
+      isBackup: false,
+      pollMs: null,
+      warnings: warnings(),
+    }),
+  };
+}
+
+/** None of the flags is among those that a server says: that is what a token of another project or environment looks like. */
+const strangerWarnings = (asked: readonly AskedFlag[], { features }: ClientFeatures): string[] =>
+  asked.length === 0 || asked.some(({ name }) => features.has(name))
+    ? []
+    : [
+        `none of ${asked.map(({ name }) => name).join(', ')} is among the ${features.size} flags that this token sees: is it of the right project and environment?`,
+      ];
 
 /**
- * Flags of an Unleash server. An unreachable one is no error: until it answers no flag is on, and afterwards the
- * last flags stay in force.
+ * Flags of an Unleash server. An unreachable one is no error: until it answers, or a backup says what it said, no flag
+ * is on, and afterwards the last flags stay in force.
  */
-export async function unleashFlags(options: UnleashOptions, log: Logger): Promise<Flags> {
-  let loadedAt: Date | undefined;
-  let fault: string | undefined;
-  let retry: NodeJS.Timeout | undefined;
-  let reconnecting: Promise<void> | undefined;
-  let stopped = false;
-  const retryLater = () => {
-    clearTimeout(retry);
-    retry = setTimeout(() => {
-      reconnecting = reconnect();
-    }, options.refusedRetryMs);
-  };
-
-  const setFault = (text: string | undefined) => {
-    if (text !== undefined && fault === undefined)
-      log.error({ fault: text, place: options.url }, 'Unleash cannot be asked; the last flags stay in force');
-    if (text === undefined && fault !== undefined) log.info({ place: options.url }, 'Unleash answers again');
-    fault = text;
-  };
-
-  function connect() {
-    let polling = false;
-    let polled: (() => void) | undefined;
-    const unleash = new Unleash({
-      ...common,
-      url: options.url,
-      refreshInterval: options.pollMs,
-      timeout: Math.max(options.pollMs, 2_000),
-      // Flags that no server has confirmed since this process started are not acted on.
-      storageProvider: new InMemStorageProvider(),
-      customHeadersFunction: async () => {
-        polling = true;
-        return { Authorization: options.token };
-      },
-    });
-    const ended = () => {
-      polling = false;
-      polled?.();
-    };
-    const got = () => {
-      loadedAt = new Date();
-      setFault(undefined);
-      ended();
-    };
-    unleash.on('changed', got);
-    unleash.on('unchanged', got);
-    unleash.on('warn', (message) => {
-      setFault(String(message));
-      ended();
-    });
-    unleash.on('error', (error: Error) => {
-      setFault(error.message);
-      ended();
-      if (/responded 40[13]/.test(error.message) && !stopped) retryLater();
-    });
-    return {
-      unleash,
-      /** destroy() in the middle of a poll that fails would end the process by an unheard 'error' event. */
-      async stop() {
-        if (polling)
-          await new Promise<void>((resolve) => {
-            polled = resolve;
-          });
-        await new Promise((resolve) => setImmediate(resolve));
-        unleash.destroy();
-      },
-    };
-  }
-
-  let client = connect();
-  async function reconnect() {
-    const next = connect();
-    await next.unleash.start();
-    if (stopped || !next.unleash.isSynchronized()) {
-      await next.stop();
-      if (!stopped) retryLater(); // the old client still has its flags
-      return;
-    }
-    const old = client;
-    client = next;
-    await old.stop();
-  }
-  await client.unleash.start();
-
+export async function unleashFlags(
+  options: UnleashOptions,
+  asked: readonly AskedFlag[],
+  log: Logger,
+): Promise<Flags> {
+  const server = new UnleashRepository(options, log);
+  const { warnings, ...flags } = await evaluated(server, asked, log);
   return {
-    isOn: (flag, id, properties) => client.unleash.isEnabled(flag, contextOf(id, properties), false),
-    asksFor: (flag, property) => asksFor(client.unleash.getFeatureToggleDefinition(flag), property),
-    proposedPercent: (flag) => percentOf(client.unleash.getFeatureToggleDefinition(flag)),
+    ...flags,
+    shared: () => undefined,
     status: () => ({
       source: 'unleash',
       place: options.url,
-      loadedAt: loadedAt?.toISOString() ?? null,
-      fault: fault ?? null,
+      loadedAt: server.loadedAt?.toISOString() ?? null,
+      fault: server.fault ?? null,
+      isBackup: server.isBackup,
+      pollMs: options.pollMs,
+      warnings: [
+        ...(server.loadedAt === undefined ? [] : strangerWarnings(asked, server.flags)),
+        ...warnings(),
+      ],
     }),
-    async stop() {
-      stopped = true;
-      clearTimeout(retry);
-      await reconnecting;
-      await client.stop();
-    },
   };
 }

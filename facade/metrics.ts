@@ -130,6 +130,14 @@ export function createMetrics(now: () => number = Date.now) {
       ['capability'],
     ),
     flagsValid: gauge('banyan_facade_flags_valid', '1 when the newest flags are in force.'),
+    flagsAge: gauge(
+      'banyan_facade_flags_age_seconds',
+      'Since an Unleash confirmed the flags in force; absent with a flag file, and until there are any.',
+    ),
+    flagsWarnings: gauge(
+      'banyan_facade_flags_warnings',
+      'What of the flags means something else here than it seems; /api/status says what.',
+    ),
     controlAge: gauge(
       'banyan_facade_control_store_age_seconds',
       'Since the control store was read; absent when it never was.',

@@ -75,6 +75,17 @@ export const declaration = {
     secret: true,
     help: 'a client token of that Unleash server',
   },
+  flagsBackup: {
+    type: 'text',
+    env: 'BANYAN_FLAGS_BACKUP',
+    help: 'a file that keeps what Unleash said last, for a start while it is away; without one all stays on legacy then',
+  },
+  flagsToken: {
+    type: 'text',
+    env: 'BANYAN_FLAGS_TOKEN',
+    secret: true,
+    help: 'who shows it may read the flags of --flags on the admin listener as an Unleash says them, and nothing else; at least 16 characters',
+  },
   unleashPollMs: {
     type: 'integer',
     default: 5_000,

@@ -226,6 +226,11 @@ test('what stands in the way of a start is one plain message, and exit code 1', 
     [{ BANYAN_CONFIG: join(folder, 'none.ts') }, [], /no such file/],
     [{ UNLEASH_URL: 'http://127.0.0.1:1/api' }, [], /UNLEASH_TOKEN is not/],
     [
+      { UNLEASH_URL: 'http://u:secret@127.0.0.1:1/api', UNLEASH_TOKEN: 'x' },
+      [],
+      /^(?!.*secret).*UNLEASH_URL is not http/,
+    ],
+    [
       { BANYAN_CONTROL_URL: 'mysql://127.0.0.1:1/banyan', BANYAN_IDENTITY_KEY: await testIdentityKey() },
       [],
       /there is a control store, and no --legacy-url \(BANYAN_LEGACY_URL\)/,

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { createConnection } from 'mysql2/promise';
 import type { Logger } from 'pino';
-import type { BanyanConfig } from '../capability/capability.ts';
+import { type BanyanConfig, readFlag, shadowFlag } from '../capability/capability.ts';
 import { readStandings } from '../capability/control-store.ts';
 import { FlagFileError } from '../capability/flag-file.ts';
 import { ConfigError, loadConfig } from '../capability/load-config.ts';
@@ -74,23 +74,40 @@ export function parseTrustedProxies(entries: readonly string[]): BlockList {
   return list;
 }
 
-async function openFlags(options: FacadeOptions, log: Logger): Promise<Flags> {
+async function openFlags(options: FacadeOptions, config: BanyanConfig, log: Logger): Promise<Flags> {
   const { flags: file, unleashUrl, unleashToken, unleashPollMs } = options;
+  const asked = config.capabilities.flatMap(({ name, context = {} }) => [
+    { name: readFlag(name), properties: Object.keys(context) },
+    { name: shadowFlag(name), properties: [] },
+  ]);
   if (unleashUrl !== undefined) {
+    const { protocol, username, password } = new URL(unleashUrl);
+    if (!/^https?:$/.test(protocol) || username !== '' || password !== '')
+      throw new StartError(
+        'UNLEASH_URL is not http(s)://HOST[:PORT]/api',
+        'it names no user; the token is in UNLEASH_TOKEN',
+      );
     if (unleashToken === undefined)
       throw new StartError(
         'UNLEASH_URL is set, and UNLEASH_TOKEN is not',
         'set UNLEASH_TOKEN or UNLEASH_TOKEN_FILE to a client token',
       );
     return unleashFlags(
-      { url: unleashUrl, token: unleashToken, pollMs: unleashPollMs, refusedRetryMs: 30_000 },
+      {
+        url: unleashUrl,
+        token: unleashToken,
+        pollMs: unleashPollMs,
+        refusedRetryMs: 30_000,
+        backup: options.flagsBackup,
+      },
+      asked,
       log,
     );
   }
   if (file === undefined)
     throw new StartError('there are no flags', 'give --flags FILE, or UNLEASH_URL and UNLEASH_TOKEN');
   try {
-    return await fileFlags(file, log);
+    return await fileFlags(file, asked, log);
   } catch (cause) {
     if (!(cause instanceof FlagFileError)) throw cause;
     throw new StartError(`flag file ${file} ${cause.message}`, 'mend it, then start again', cause);
@@ -177,7 +194,7 @@ async function run(options: FacadeOptions): Promise<void> {
   const { traceRatio: ratio, traceTrustClients: trustClients } = options;
   const tracing = spans && createTracing({ ratio, trustClients }, spans);
   const owners = openOwners(options, config, metrics, log);
-  const flags = await openFlags(options, log);
+  const flags = await openFlags(options, config, log);
   const store = await openControl(options.controlUrl, log);
   const parity = createParity(options.shadowExamplesMsMax);
   const tallies = new Tallies(config.capabilities);
@@ -195,6 +212,7 @@ async function run(options: FacadeOptions): Promise<void> {
   const facade = await createFacade({ ...deps, limits: options, trustedProxies, identityKey });
   const admin = createAdmin({
     token: options.adminToken ?? '',
+    feed: { token: options.flagsToken, read: () => flags.shared() },
     registry: metrics.registry,
     log,
     look: async (capability, waitMs) => owners?.look(capability, waitMs),

@@ -150,7 +150,11 @@ export function createStatus(
       refreshOwners();
       refreshParity();
       refreshUpstreams();
-      gauges.flagsValid.set(flags.status().fault === null ? 1 : 0);
+      const { fault, source, loadedAt, warnings } = flags.status();
+      gauges.flagsValid.set(fault === null ? 1 : 0);
+      gauges.flagsWarnings.set(warnings.length);
+      if (source === 'unleash' && loadedAt !== null)
+        gauges.flagsAge.set((Date.now() - Date.parse(loadedAt)) / 1_000);
       gauges.controlConnected.set(control.status().connected ? 1 : 0);
       const age = control.ageSeconds();
       if (age !== undefined) gauges.controlAge.set(age);
