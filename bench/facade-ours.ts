@@ -85,7 +85,11 @@ const facade = await createFacade({
   upstreams: config.upstreams,
   limits,
   trustedProxies: new BlockList(),
-  flags: await fileFlags(flagFile, names.map((name) => ({ name: readFlag(name), properties: [] })), log),
+  flags: await fileFlags(
+    flagFile,
+    names.map((name) => ({ name: readFlag(name), properties: [] })),
+    log,
+  ),
   control: { standing: () => ({ phase: 'reads', ready: true }) },
   owners: names.length > 0 ? ownersOf(names, limits, metrics) : undefined,
   identityKey: undefined,

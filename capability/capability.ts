@@ -118,8 +118,13 @@ export type BanyanConfig = {
     /** Routes that stay in the monolith and touch the tables of a capability: their `alsoReads`, `alsoWrites`. */
     readonly routes?: readonly Route[];
   };
+  /** Where "banyan shift" moves flags when the facades follow an Unleash (docs/flags.md). */
+  readonly flags?: { readonly unleash: UnleashPlace };
   readonly capabilities: readonly Capability[];
 };
+
+/** Names of an Unleash; the environment is that of the facades' client token. */
+export type UnleashPlace = { readonly project: string; readonly environment: string };
 
 /** A read that may be mirrored to the other side: both must be able to answer it, and neither may change anything. */
 export const isMirrored = (route: Route): route is ReadRoute =>

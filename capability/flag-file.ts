@@ -2,7 +2,7 @@
 // (docs.getunleash.io, "client feature toggles"), so that moving to an Unleash changes no meaning.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { readFlag, shadowFlag } from './capability.ts';
+import { readFlag } from './capability.ts';
 
 export type FlagStrategy = {
   readonly name: string;
@@ -122,29 +122,29 @@ export const namingStrategies = (flag: Flag | undefined): FlagStrategy[] =>
   (flag?.strategies ?? []).filter(({ constraints }) => (constraints ?? []).length > 0);
 
 /**
- * Sets the percentage of a capability's reads that the service answers; other flags stay as they are.
+ * Sets the percentage of a flag; other flags stay as they are.
  * @param naming instead of the strategies that name clients; without, these stay, except at 0: nobody is nobody
+ * @throws FlagFileError naming the file
  */
-export function setReadPercent(
+export function setRollout(
   path: string,
-  capability: string,
+  name: string,
   percent: number,
   naming?: readonly FlagStrategy[],
 ): void {
-  const kept = (flag: Flag | undefined) => (percent > 0 ? namingStrategies(flag) : []);
-  setFlag(path, readFlag(capability), (flag, name) => rolloutFlag(name, percent, naming ?? kept(flag)));
-}
-
-/** Sets the percentage of a capability's reads that are mirrored; other flags stay as they are. */
-export const setShadowPercent = (path: string, capability: string, percent: number): void =>
-  setFlag(path, shadowFlag(capability), (_flag, name) => rolloutFlag(name, percent));
-
-function setFlag(path: string, name: string, change: (flag: Flag | undefined, name: string) => Flag): void {
   const file = readFlagFile(path);
   const before = file.features.find((each) => each.name === name);
-  const flag = change(before, name);
+  const flag = rolloutFlag(name, percent, naming ?? (percent > 0 ? namingStrategies(before) : []));
   const features = before
     ? file.features.map((each) => (each === before ? flag : each))
     : [...file.features, flag];
   writeFlagFile(path, { ...file, features });
 }
+
+/** Sets the percentage of a capability's reads that the service answers. */
+export const setReadPercent = (
+  path: string,
+  capability: string,
+  percent: number,
+  naming?: readonly FlagStrategy[],
+): void => setRollout(path, readFlag(capability), percent, naming);

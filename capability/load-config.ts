@@ -197,6 +197,11 @@ export function configFaults(config: unknown): string[] {
   if (!isObject(legacy.manner) || !isText(legacy.manner.contentType))
     faults.push('legacy.manner does not say how legacy dresses its JSON (contentType)');
   for (const fault of identityFaults(legacy.identity)) faults.push(`legacy.identity ${fault}`);
+  if (config.flags !== undefined) {
+    const unleash = isObject(config.flags) && isObject(config.flags.unleash) ? config.flags.unleash : {};
+    if (!isText(unleash.project) || !isText(unleash.environment))
+      faults.push('flags.unleash names no project and environment');
+  }
   const capabilities = asList(config.capabilities);
   if (capabilities.length === 0) faults.push('there are no capabilities');
   const names = capabilities.map((capability) => (isObject(capability) ? String(capability.name) : '?'));

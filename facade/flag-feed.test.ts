@@ -29,7 +29,7 @@ const admin = (feed: Parameters<typeof createAdmin>[0]['feed']) =>
     readiness: () => ({ ready: true, checks: {} }),
     status: () => ({}),
     parity: () => ({ minutes: 1, capabilities: [] }),
-    analysis: () => ({ name: 'x', capabilities: [] }),
+    analysis: () => ({ replica: 'x', capabilities: [] }),
     look: async () => undefined,
   });
 

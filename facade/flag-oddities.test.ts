@@ -42,7 +42,9 @@ test('strategies, constraints, segments and parents that mean nothing here are s
   expect(
     odd({ strategies: [rollout('9', { constraints: [{ ...staff, contextName: 'country' }] })] }),
   ).toEqual([expect.stringMatching(/on "country", which the facade does not know/)]);
-  expect(odd({ strategies: [rollout('9', { constraints: [{ ...staff, contextName: 'tenant' }] })] })).toEqual([]);
+  expect(odd({ strategies: [rollout('9', { constraints: [{ ...staff, contextName: 'tenant' }] })] })).toEqual(
+    [],
+  );
   const country = [{ id: 7, constraints: [{ ...staff, contextName: 'country' }] }];
   expect(odd({ strategies: [rollout('9', { segments: [7] })] }, country)).toEqual([
     expect.stringMatching(/on "country"/),

@@ -55,10 +55,7 @@ function dependencyOddities(feature: Feature, features: ClientFeatures['features
 }
 
 /** @returns one text each, beginning with the flag's name */
-export function flagOddities(
-  asked: readonly AskedFlag[],
-  { features, segments }: ClientFeatures,
-): string[] {
+export function flagOddities(asked: readonly AskedFlag[], { features, segments }: ClientFeatures): string[] {
   return asked.flatMap(({ name, properties }) => {
     const feature = features.get(name);
     if (!feature?.enabled) return [];

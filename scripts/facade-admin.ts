@@ -13,7 +13,13 @@ export const adminOptions = {
   unleashUrl: {
     type: 'url',
     env: 'UNLEASH_URL',
-    help: 'The Unleash that the facades follow instead of a flag file.',
+    help: 'The API of the Unleash that the facades follow instead of a flag file, as in http://unleash:4242/api.',
+  },
+  unleashAdminToken: {
+    type: 'text',
+    env: 'UNLEASH_ADMIN_TOKEN',
+    secret: true,
+    help: 'Of that Unleash, to move flags: of a service account, a person, or an admin token.',
   },
 } as const satisfies Declaration;
 
@@ -52,12 +58,20 @@ export type UpstreamOnFacade = {
   }[];
 };
 
+export type FlagsOnFacade = {
+  /** Why the newest flags are not in force. */
+  readonly fault: string | null;
+  /** How often they are asked for; null for a file, which is watched. */
+  readonly pollMs: number | null;
+};
+
 export type FacadeStatus =
   | {
       readonly url: string;
       readonly reachable: true;
       readonly capabilities: readonly CapabilityOnFacade[];
       readonly upstreams: readonly UpstreamOnFacade[];
+      readonly flags: FlagsOnFacade;
     }
   | { readonly url: string; readonly reachable: false; readonly error: string };
 
@@ -84,8 +98,15 @@ export async function statusAt(url: string, token: string): Promise<FacadeStatus
     const body = (await response.json()) as {
       capabilities: readonly CapabilityOnFacade[];
       upstreams: readonly UpstreamOnFacade[];
+      flags: FlagsOnFacade;
     };
-    return { url, reachable: true, capabilities: body.capabilities, upstreams: body.upstreams };
+    return {
+      url,
+      reachable: true,
+      capabilities: body.capabilities,
+      upstreams: body.upstreams,
+      flags: body.flags,
+    };
   } catch (error) {
     const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
     return { url, reachable: false, error: cause instanceof Error ? cause.message : String(cause) };

@@ -1,39 +1,17 @@
-// What every command that moves a flag needs: the file it is in, and whether a facade follows.
+// What every command that moves a flag waits for: that a facade follows.
 import { setTimeout as delay } from 'node:timers/promises';
-import { readFlagFile } from '../capability/flag-file.ts';
-import { CommandError } from './command.ts';
-import {
-  type AdminValues,
-  type CapabilityOnFacade,
-  facadeStatus,
-  flagFile,
-  onFacade,
-} from './facade-admin.ts';
+import { type AdminValues, type CapabilityOnFacade, facadeStatus, onFacade } from './facade-admin.ts';
 
+/** Beside the time in which a facade asks an Unleash twice: that one needs a moment of its own. */
 const followMsMax = 3_000;
-
-/** @throws CommandError when the flag is in an Unleash, or nobody says in which file it is; FlagFileError */
-export function flagFileOf(flag: string, values: AdminValues): string {
-  if (values.unleashUrl)
-    throw new CommandError(
-      `the facades follow the Unleash at ${values.unleashUrl}: set the rollout of "${flag}" there`,
-    );
-  const file = flagFile(values);
-  if (!file)
-    throw new CommandError('which flag file do the facades watch? Give --flags or BANYAN_FLAGS', {
-      exitCode: 2,
-    });
-  // One that cannot be read stops a command before anything is moved.
-  readFlagFile(file);
-  return file;
-}
 
 export type Followed = {
   /** How long it took; undefined when it was not seen in time. */
   readonly ms: number | undefined;
   /** Whether a facade could be asked at all. */
   readonly isReachable: boolean;
-  /** Why the facade holds reads at legacy, when it does. */
+  readonly waitedMs: number;
+  /** Why the facade has no newer flags, or holds reads at legacy, when it does. */
   readonly why: string | null;
 };
 
@@ -44,23 +22,26 @@ export async function untilFollowed(
   isThere: (found: CapabilityOnFacade) => boolean,
 ): Promise<Followed> {
   const start = performance.now();
-  let why: string | null = null;
-  for (; performance.now() - start < followMsMax; await delay(50)) {
+  const waitedMs = () => Math.round(performance.now() - start);
+  for (;;) {
     const status = await facadeStatus(values);
-    if (!status?.reachable) return { ms: undefined, isReachable: false, why };
+    if (!status?.reachable) return { ms: undefined, isReachable: false, waitedMs: waitedMs(), why: null };
     const found = onFacade(status, capability);
     if (found && isThere(found))
-      return { ms: Math.round(performance.now() - start), isReachable: true, why: null };
-    why = found?.interlock.why ?? null;
+      return { ms: waitedMs(), isReachable: true, waitedMs: waitedMs(), why: null };
+    const { fault, pollMs } = status.flags;
+    const why = fault === null ? (found?.interlock.why ?? null) : `its flags are old: ${fault}`;
+    if (waitedMs() > followMsMax + 2 * (pollMs ?? 0))
+      return { ms: undefined, isReachable: true, waitedMs: waitedMs(), why };
+    await delay(50);
   }
-  return { ms: undefined, isReachable: true, why };
 }
 
-export const describeFollowed = ({ ms, isReachable, why }: Followed): string =>
+export const describeFollowed = ({ ms, isReachable, waitedMs, why }: Followed): string =>
   ms !== undefined
     ? `the facade follows, ${ms} ms later`
     : isReachable
-      ? `the facade does not follow after ${followMsMax} ms: ${why ?? '"banyan status" says more'}`
+      ? `the facade does not follow after ${waitedMs} ms: ${why ?? '"banyan status" says more'}`
       : 'no facade was asked whether it follows: give --admin-url and BANYAN_ADMIN_TOKEN to have it confirmed';
 
 /** Of a command whose flag was moved. */

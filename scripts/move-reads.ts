@@ -1,7 +1,7 @@
 // Moves the percentage of a capability's reads that the service answers: the phase, the flag, and the word that facades judge by, in the
 // order that never serves unready data. What "banyan shift --reads" and each step of "banyan ramp" do.
 import type { Connection } from 'mysql2/promise';
-import { readFlag } from '../capability/capability.ts';
+import { readFlag, shadowFlag } from '../capability/capability.ts';
 import { type Cohort, cohortStrategy, cohortText } from '../capability/cohort.ts';
 import {
   type CapabilityRow,
@@ -11,19 +11,14 @@ import {
   evidenceInForce,
   record,
 } from '../capability/control-store.ts';
-import { readFlagFile, rolloutPercent, setReadPercent } from '../capability/flag-file.ts';
 import type { Phase } from '../capability/phase.ts';
 import { beginRound } from '../capability/read-shift.ts';
 import { CommandError, standingOf } from './command.ts';
-import { shadowPercentIn } from './shadow.ts';
+import type { FlagPlace } from './flag-place.ts';
 
 /** The phase that a percentage of reads means; a shadow goes on without them. */
 const phaseFor = (percent: number, isNaming: boolean, isShadowed: boolean): Phase =>
   percent === 100 ? 'reads' : percent > 0 || isNaming ? 'canary' : isShadowed ? 'shadow' : 'synced';
-
-/** Of the flag file; undefined when the flag is no plain rollout. */
-export const readPercentIn = (file: string, capability: string): number | undefined =>
-  rolloutPercent(readFlagFile(file).features.find(({ name }) => name === readFlag(capability)));
 
 export type Movable = { readonly current: CapabilityRow; readonly evidence: Evidence | undefined };
 
@@ -65,16 +60,27 @@ export type Moved = {
   readonly to: Phase;
   readonly round: bigint;
   readonly evidence: Evidence | undefined;
+  /** At 0: why the flag is not there, while the phase holds the reads at legacy. */
+  readonly flagFault: unknown;
 };
 
-/** @throws CommandError as `mayMoveReads`; ControlStoreError when somebody else moves it at the same time */
-export async function moveReads(control: Connection, file: string, move: ReadMove): Promise<Moved> {
+/**
+ * @throws CommandError as `mayMoveReads`, and when the flag cannot be moved; ControlStoreError when somebody else moves it at the
+ *   same time
+ */
+export async function moveReads(control: Connection, place: FlagPlace, move: ReadMove): Promise<Moved> {
   const { name, percent, cohorts, guarded, after, deed } = move;
-  const was = readPercentIn(file, name);
-  const naming = cohorts?.map((cohort) => cohortStrategy(readFlag(name), cohort));
+  const flag = readFlag(name);
+  const naming = cohorts?.map((cohort) => cohortStrategy(flag, cohort));
   const isNaming = naming !== undefined && naming.length > 0;
   const { current, evidence } = await mayMoveReads(control, name, isNaming ? Math.max(percent, 1) : percent);
-  const isShadowed = (shadowPercentIn(file, name) ?? 1) > 0;
+  // The way back is open also when the flags cannot be had: the phase alone holds the reads at legacy.
+  const isBack = percent === 0 && !isNaming;
+  const [asked] = await Promise.allSettled([place.percentOf(flag)]);
+  if (asked.status === 'rejected' && !isBack) throw asked.reason;
+  const isAway = asked.status === 'rejected';
+  const was = isAway ? undefined : asked.value;
+  const isShadowed = isAway || ((await place.percentOf(shadowFlag(name))) ?? 1) > 0;
   const to =
     percent === 0 && !isNaming && current.phase === 'legacy'
       ? 'legacy'
@@ -96,11 +102,20 @@ export async function moveReads(control: Connection, file: string, move: ReadMov
     else await change(control, { capability: name, from: current, to, deed: told });
     return round;
   };
-  const moveFlag = () => setReadPercent(file, name, percent, naming);
+  const moveFlag = async (): Promise<unknown> => {
+    try {
+      await place.setPercent(flag, percent, naming);
+      return undefined;
+    } catch (error) {
+      if (!isBack) throw error;
+      return error;
+    }
+  };
   // Forward the phase opens before the flag asks; back the flag lets go before the phase closes.
   const isForward = percent > (was ?? 100) || (isNaming && percent === was);
-  if (!isForward) moveFlag();
+  const isLate = isForward || isAway;
+  const early = isLate ? undefined : await moveFlag();
   const round = await movePhase();
-  if (isForward) moveFlag();
-  return { was, from: current.phase, to, round, evidence };
+  const flagFault = isLate ? await moveFlag() : early;
+  return { was, from: current.phase, to, round, evidence, flagFault };
 }

@@ -11,12 +11,13 @@ import { beatOverMs, readReplicas } from '../capability/replicas.ts';
 import type { SideTally } from '../capability/tally.ts';
 import { readTallies, type Window, windowBetween } from './analysis.ts';
 import { onFacade, statusAt } from './facade-admin.ts';
+import type { FlagPlace } from './flag-place.ts';
 import { moveReads } from './move-reads.ts';
 
 export type RampInput = {
   readonly control: Connection;
   readonly capability: Capability;
-  readonly file: string;
+  readonly place: FlagPlace;
   readonly token: string;
   readonly steps: readonly number[];
   readonly everyMs: number;
@@ -58,6 +59,7 @@ export type RampEnd = {
   readonly steps: readonly StepReport[];
 };
 
+/** Beside the time in which a facade asks an Unleash twice. */
 const followMsMax = 5_000;
 const lookEveryMs = 500;
 
@@ -74,12 +76,13 @@ const remedies: Readonly<Record<CheckName, (name: string) => string>> = {
 
 /** @returns the names of facades that do not serve it in time */
 async function notFollowing({ control, token, capability }: RampInput, percent: number): Promise<string[]> {
-  const until = performance.now() + followMsMax;
+  const start = performance.now();
   for (;;) {
     const alive = (await readReplicas(control)).filter(({ beatAgeMs }) => beatAgeMs <= beatOverMs);
     const all = await Promise.all(alive.map(({ adminUrl }) => statusAt(adminUrl, token)));
     const late = alive.filter((_row, at) => onFacade(all[at], capability.name)?.effectivePercent !== percent);
-    if ((late.length === 0 && alive.length > 0) || performance.now() > until)
+    const pollMs = Math.max(0, ...all.map((status) => (status.reachable ? (status.flags.pollMs ?? 0) : 0)));
+    if ((late.length === 0 && alive.length > 0) || performance.now() - start > followMsMax + 2 * pollMs)
       return alive.length === 0 ? ['(none is registered)'] : late.map(({ name }) => name);
     await delay(50);
   }
@@ -164,13 +167,13 @@ export async function takeSteps(
   input: RampInput,
   tellReport: (report: StepReport) => void,
 ): Promise<RampEnd> {
-  const { control, capability, file, token, steps, deed, tell } = input;
+  const { control, capability, place, token, steps, deed, tell } = input;
   const { name } = capability;
   const reports: StepReport[] = [];
   let [round, before, at] = [input.round, undefined as SideTally | undefined, 0];
   const move = async (percent: number, guarded: boolean, detail: object, reason = deed.reason) => {
     const told = { actor: deed.actor, action: 'ramp', reason, detail };
-    return moveReads(control, file, { name, percent, guarded, after: round, deed: told });
+    return moveReads(control, place, { name, percent, guarded, after: round, deed: told });
   };
   const count = async () => readTallies(await readReplicas(control), token, name);
   const end = (found: Interrupted): RampEnd => ({
@@ -208,7 +211,9 @@ export async function takeSteps(
       return end({ outcome: 'no-data', reason: `not heard of: ${last.unheard.join(', ')}` });
     if (isFailing) {
       const reason = `at ${percent} %: ${failures(report)}`;
-      await move(0, false, { figures: report.figures }, reason.slice(0, 500));
+      const { flagFault } = await move(0, false, { figures: report.figures }, reason.slice(0, 500));
+      if (flagFault !== undefined)
+        tell(`the phase holds the reads at legacy; the flag could not be put to 0: ${String(flagFault)}`);
       return end({ outcome: 'returned', reason });
     }
     if (isClosed) return end({ outcome: 'no-data', reason: `at ${percent} %: ${failures(report)}` });

@@ -1,4 +1,4 @@
-import { type Capability, isMirrored, readFlag } from '../capability/capability.ts';
+import { type Capability, isMirrored, readFlag, shadowFlag } from '../capability/capability.ts';
 import { leaveLease } from '../capability/change-store.ts';
 import { readStandings } from '../capability/control-store.ts';
 import { readRound } from '../capability/read-shift.ts';
@@ -14,12 +14,11 @@ import {
   withControl,
 } from './command.ts';
 import { adminOptions, adminToken } from './facade-admin.ts';
+import { type FlagPlace, flagPlaceOf } from './flag-place.ts';
 import { verdictLines } from './gated.ts';
-import { flagFileOf } from './move-flag.ts';
-import { mayMoveReads, readPercentIn } from './move-reads.ts';
+import { mayMoveReads } from './move-reads.ts';
 import { everyText, parseEvery, parseSteps, stepsLeft } from './ramp-plan.ts';
 import { overridable, type RampOutcome, takeSteps } from './ramp-steps.ts';
-import { shadowPercentIn } from './shadow.ts';
 
 const exitCodes: Readonly<Record<RampOutcome, number>> = {
   done: 0,
@@ -30,9 +29,12 @@ const exitCodes: Readonly<Record<RampOutcome, number>> = {
 };
 
 /** Without mirrored reads no step could pass: said before the first one. */
-function parityFault(capability: Capability, file: string, override: readonly string[]): string | undefined {
-  const { name, routes } = capability;
-  const isMirroring = (shadowPercentIn(file, name) ?? 1) > 0;
+async function parityFault(
+  { name, routes }: Capability,
+  place: FlagPlace,
+  override: readonly string[],
+): Promise<string | undefined> {
+  const isMirroring = ((await place.percentOf(shadowFlag(name))) ?? 1) > 0;
   return routes.some(isMirrored) && !isMirroring && !override.includes('parity')
     ? `no read of ${name} is mirrored, so nobody will know whether both sides answer alike: run "banyan shift ${name} --shadow 100" first (or --override parity --reason TEXT)`
     : undefined;
@@ -62,7 +64,8 @@ still runs. Run again, it goes on from the percentage at which the reads are. do
     reason: { type: 'text', help: 'Why, for the audit.' },
   },
   async run({ values, words, output }): Promise<Done> {
-    const capability = capabilityNamed(await configOf(values), words);
+    const config = await configOf(values);
+    const capability = capabilityNamed(config, words);
     const { name } = capability;
     const [all, everyMs] = [parseSteps(values.steps), parseEvery(values.every)];
     const unknown = values.override.find((each) => !overridable.some((check) => check === each));
@@ -74,7 +77,7 @@ still runs. Run again, it goes on from the percentage at which the reads are. do
       throw new CommandError('--override needs a --reason: whoever reads the audit will ask', {
         exitCode: 2,
       });
-    const file = flagFileOf(readFlag(name), values);
+    const place = flagPlaceOf(values, config);
     const token = adminToken(values);
     if (!token)
       throw new CommandError('the facades must be asked: give --admin-token or BANYAN_ADMIN_TOKEN', {
@@ -84,7 +87,7 @@ still runs. Run again, it goes on from the percentage at which the reads are. do
       const { evidence, current } = await mayMoveReads(control, name, all[0] ?? 0);
       const reads = (await readStandings(control)).get(name)?.reads;
       // Whom a failing service has given back begins anew.
-      const percent = reads?.returned ? 0 : readPercentIn(file, name);
+      const percent = reads?.returned ? 0 : await place.percentOf(readFlag(name));
       const steps = stepsLeft(all, percent);
       output.say(
         `${name}: ${current.phase}, reads at ${percent ?? '?'} %, on a verification recorded at ${evidence?.recordedAt.slice(0, 19)}Z`,
@@ -93,7 +96,7 @@ still runs. Run again, it goes on from the percentage at which the reads are. do
         output.say(`  they went back to legacy at ${reads.returned.at}: ${reads.returned.why}`);
       for (const step of steps) output.say(`  ${String(step).padStart(3)} % for ${everyText(everyMs)}`);
       if (steps.length === 0) output.say('  they are past every step');
-      const fault = parityFault(capability, file, values.override);
+      const fault = await parityFault(capability, place, values.override);
       if (fault !== undefined) output.say(`  FAIL  parity  ${fault}`);
       const plan = { capability: name, executed: false, percent: percent ?? null, steps, everyMs };
       if (!values.execute || fault !== undefined || steps.length === 0)
@@ -118,7 +121,7 @@ still runs. Run again, it goes on from the percentage at which the reads are. do
           {
             control,
             capability,
-            file,
+            place,
             token,
             steps,
             everyMs,

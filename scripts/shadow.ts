@@ -2,7 +2,6 @@
 import type { Connection } from 'mysql2/promise';
 import { type Capability, shadowFlag } from '../capability/capability.ts';
 import { change, evidenceInForce, record } from '../capability/control-store.ts';
-import { readFlagFile, rolloutPercent, setShadowPercent } from '../capability/flag-file.ts';
 import type { Phase } from '../capability/phase.ts';
 import {
   actorOf,
@@ -14,14 +13,11 @@ import {
   withControl,
 } from './command.ts';
 import type { AdminValues } from './facade-admin.ts';
-import { describeFollowed, exitCodeOf, flagFileOf, untilFollowed } from './move-flag.ts';
+import type { FlagPlace } from './flag-place.ts';
+import { describeFollowed, exitCodeOf, untilFollowed } from './move-flag.ts';
 
 export type ShadowValues = ServerValues &
   AdminValues & { readonly actor: string | undefined; readonly reason: string | undefined };
-
-/** Of the flag file; undefined when the flag is no plain rollout. */
-export const shadowPercentIn = (file: string, capability: string): number | undefined =>
-  rolloutPercent(readFlagFile(file).features.find(({ name }) => name === shadowFlag(capability)));
 
 /** Undefined where the phase says nothing of it. */
 function phaseFor(percent: number, phase: Phase): Phase | undefined {
@@ -44,13 +40,14 @@ async function mayBeMirrored(control: Connection, name: string, phase: Phase): P
 export async function shiftShadow(
   { name }: Capability,
   percent: number,
+  place: FlagPlace,
   values: ShadowValues,
   output: Output,
 ): Promise<Done> {
-  const file = flagFileOf(shadowFlag(name), values);
-  const was = shadowPercentIn(file, name);
+  const flag = shadowFlag(name);
+  const was = await place.percentOf(flag);
   // Off means off, whatever becomes of the rest.
-  if (percent === 0) setShadowPercent(file, name, percent);
+  if (percent === 0) await place.setPercent(flag, percent);
   const phase = await withControl(values, async (control) => {
     const current = await standingOf(control, name);
     if (percent > 0) await mayBeMirrored(control, name, current.phase);
@@ -66,7 +63,7 @@ export async function shiftShadow(
       else await change(control, { capability: name, from: current, to, deed });
     };
     await movePhase();
-    if (percent > 0) setShadowPercent(file, name, percent);
+    if (percent > 0) await place.setPercent(flag, percent);
     return to ?? current.phase;
   });
   output.say(`${name}: mirrored reads ${was ?? '?'} % → ${percent} %, phase ${phase}`);

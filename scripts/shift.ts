@@ -10,7 +10,8 @@ import {
   withControl,
 } from './command.ts';
 import { adminOptions } from './facade-admin.ts';
-import { describeFollowed, exitCodeOf, flagFileOf, untilFollowed } from './move-flag.ts';
+import { flagPlaceOf } from './flag-place.ts';
+import { describeFollowed, exitCodeOf, untilFollowed } from './move-flag.ts';
 import { moveReads } from './move-reads.ts';
 import { shiftShadow } from './shadow.ts';
 
@@ -24,6 +25,12 @@ function cohortsFrom(text: string | undefined, { context }: Capability): Cohort[
     throw new CommandError(`--cohort: ${error.message}`, { exitCode: 2, cause: error });
   }
 }
+
+const notOff = (name: string, cause: unknown) =>
+  new CommandError(
+    `${name} is read from legacy again, by its phase; but the flag "${readFlag(name)}" could not be put to 0: ${cause instanceof Error ? cause.message : String(cause)}. Run this again when that is mended`,
+    { cause },
+  );
 
 export const shiftCommand = command({
   name: 'shift',
@@ -60,7 +67,8 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
     reason: { type: 'text', help: 'Why, for the audit.' },
   },
   async run({ values, words, output }) {
-    const capability = capabilityNamed(await configOf(values), words);
+    const config = await configOf(values);
+    const capability = capabilityNamed(config, words);
     const percent = values.reads;
     if ((percent === undefined) === (values.shadow === undefined))
       throw new CommandError('say how many: --reads 0 to --reads 100, or --shadow 0 to --shadow 100', {
@@ -68,12 +76,14 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
       });
     if (values.cohort !== undefined && percent === undefined)
       throw new CommandError('--cohort belongs to --reads', { exitCode: 2 });
-    if (values.shadow !== undefined) return shiftShadow(capability, values.shadow, values, output);
+    const place = flagPlaceOf(values, config);
+    if (values.shadow !== undefined) return shiftShadow(capability, values.shadow, place, values, output);
     if (percent === undefined) throw new Error('one of the two was given');
     const cohorts = cohortsFrom(values.cohort, capability);
-    const file = flagFileOf(readFlag(capability.name), values);
+    // Flags that cannot be had stop the way forward before anything is moved.
+    if (percent > 0) await place.percentOf(readFlag(capability.name));
     return withControl(values, async (control) => {
-      const { was, from, to, evidence } = await moveReads(control, file, {
+      const { was, from, to, evidence, flagFault } = await moveReads(control, place, {
         name: capability.name,
         percent,
         cohorts,
@@ -90,6 +100,7 @@ grows; at 0 everybody reads from legacy again. Writes are never shifted: they fo
           effectivePercent === percent || (percent === 0 && effectivePercent === null),
       );
       output.say(describeFollowed(followed));
+      if (flagFault !== undefined) throw notOff(capability.name, flagFault);
       return {
         result: {
           capability: capability.name,

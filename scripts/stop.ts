@@ -1,5 +1,5 @@
+import { shadowFlag } from '../capability/capability.ts';
 import { record } from '../capability/control-store.ts';
-import { setShadowPercent } from '../capability/flag-file.ts';
 import {
   actingOptions,
   actorOf,
@@ -9,8 +9,8 @@ import {
   standingOf,
   withControl,
 } from './command.ts';
-import { adminOptions, flagFile } from './facade-admin.ts';
-import { shadowPercentIn } from './shadow.ts';
+import { adminOptions } from './facade-admin.ts';
+import { flagPlaceOf } from './flag-place.ts';
 import { shiftCommand } from './shift.ts';
 
 export const stopCommand = command({
@@ -26,14 +26,18 @@ shift --reads 0". After it the service owns, and its reads are there already: th
     reason: { type: 'text', help: 'Why, for the audit.' },
   },
   async run({ values, words, output }) {
-    const { name } = capabilityNamed(await configOf(values), words);
-    const file = values.unleashUrl ? undefined : flagFile(values);
-    const shadow = file === undefined ? undefined : (shadowPercentIn(file, name) ?? null);
+    const config = await configOf(values);
+    const { name } = capabilityNamed(config, words);
+    const place = flagPlaceOf(values, config);
     // First: whatever becomes of the rest, nothing is mirrored any more.
-    if (file !== undefined && shadow !== 0) setShadowPercent(file, name, 0);
+    const [asked] = await Promise.allSettled([place.percentOf(shadowFlag(name))]);
+    const shadow = asked.status === 'fulfilled' ? (asked.value ?? null) : undefined;
+    const [put] = await Promise.allSettled([
+      shadow === 0 ? undefined : place.setPercent(shadowFlag(name), 0),
+    ]);
     const phase = await withControl(values, async (control) => {
       const { phase } = await standingOf(control, name);
-      const wasShadowed = shadow !== undefined && shadow !== 0;
+      const wasShadowed = shadow !== undefined && shadow !== 0 && put.status === 'fulfilled';
       if (phase === 'owned' || phase === 'retired' || wasShadowed)
         await record(control, name, {
           actor: actorOf(values.actor),
@@ -43,6 +47,8 @@ shift --reads 0". After it the service owns, and its reads are there already: th
         });
       return phase;
     });
+    // There the shift says so itself, of the flag of the reads.
+    if (put.status === 'rejected' && (phase === 'owned' || phase === 'retired')) throw put.reason;
     if (phase !== 'owned' && phase !== 'retired')
       return shiftCommand.run({
         values: { ...values, reads: 0, shadow: undefined, cohort: undefined },
