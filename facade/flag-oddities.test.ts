@@ -66,6 +66,8 @@ test('one percentage: that of the rollout for anybody, whoever else is named', (
   expect(percent(rollout('100', { constraints: [staff] }))).toBeNull();
   expect(percent(rollout('25'), rollout('30'))).toBeNull();
   expect(percent(rollout('0'))).toBe(0);
+  expect(percent(sticky('random'))).toBeNull();
+  expect(percent(sticky('sessionId'))).toBeNull();
   expect(percent(rollout('0'), { name: 'userWithId', parameters: { userIds: 'kim' } })).toBe(0);
   expect(percentOf(flags({ strategies: [rollout('25')], enabled: false }).features.get('reviews.read'))).toBe(
     0,

@@ -11,12 +11,17 @@ const known = new Set([...rollouts, 'default', 'userWithId', 'gradualRolloutRand
 
 const nobody = 'it moves nobody';
 
+const stickinessOf = (strategy: Strategy) => String(strategy.parameters.stickiness ?? 'default');
+
+/** A gradual rollout by the client's id: others move nobody, or anybody at any time. */
+export const isSticky = (strategy: Strategy): boolean =>
+  stickinessOf(strategy) === 'default' || stickinessOf(strategy) === 'userId';
+
 function stickinessOddity(strategy: Strategy): string | undefined {
   if (strategy.name === 'gradualRolloutRandom')
     return 'gradualRolloutRandom moves a client back and forth: use a gradual rollout with stickiness "userId"';
-  if (strategy.name !== 'flexibleRollout') return undefined;
-  const stickiness = String(strategy.parameters.stickiness ?? 'default');
-  if (stickiness === 'default' || stickiness === 'userId') return undefined;
+  if (strategy.name !== 'flexibleRollout' || isSticky(strategy)) return undefined;
+  const stickiness = stickinessOf(strategy);
   return stickiness === 'random'
     ? 'stickiness "random" moves a client back and forth: use "userId"'
     : `stickiness "${stickiness}" is of something that the facade does not know of a client, so ${nobody}: use "userId"`;

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { Unleash, type UnleashConfig } from 'unleash-client';
 import type { ClientFeatures, Feature, SharedFlags } from './client-features.ts';
 import { FlagFileRepository } from './flag-file-repository.ts';
-import { constraintsOf, flagOddities } from './flag-oddities.ts';
+import { constraintsOf, flagOddities, isSticky } from './flag-oddities.ts';
 import type { Properties } from './properties.ts';
 import { type UnleashOptions, UnleashRepository } from './unleash-repository.ts';
 
@@ -55,7 +55,7 @@ export function percentOf(feature: Feature | undefined): number | null {
   const [strategy, another] = plain;
   if (!strategy || another) return null;
   if (strategy.name === 'default') return 100;
-  if (strategy.name !== 'flexibleRollout') return null;
+  if (strategy.name !== 'flexibleRollout' || !isSticky(strategy)) return null;
   const percent = Number(strategy.parameters.rollout);
   return Number.isNaN(percent) ? null : percent;
 }

@@ -51,15 +51,18 @@ function parseStrategy(given: Fields): Strategy {
 const anybodys = (found: Found): readonly Strategy[] =>
   found.strategies.filter(({ isForAnybody }) => isForAnybody);
 
+/** By what the facades know of a client. */
+const isSticky = ({ stickiness }: Strategy) => stickiness === 'userId' || stickiness === 'default';
+
 /** As the facade says it of the same flag. */
 function percentIn(found: Found): number | undefined {
   if (!found.isEnabled) return 0;
   const [strategy, another] = anybodys(found);
   if (!strategy || another) return undefined;
   if (strategy.name === 'default') return 100;
-  return strategy.name === 'flexibleRollout' && !Number.isNaN(strategy.rollout)
-    ? strategy.rollout
-    : undefined;
+  if (strategy.name !== 'flexibleRollout' || Number.isNaN(strategy.rollout) || !isSticky(strategy))
+    return undefined;
+  return strategy.rollout;
 }
 
 /** @returns the strategy to move; undefined when one is to be made; @throws CommandError when a percentage would not be one */
@@ -74,7 +77,7 @@ function rolloutIn(flag: string, found: Found): Strategy | undefined {
     throw new CommandError(
       `"${flag}" has the strategy "${strategy.name}" in Unleash, for anybody: replace it by a gradual rollout`,
     );
-  if (strategy.stickiness !== 'userId' && strategy.stickiness !== 'default')
+  if (!isSticky(strategy))
     throw new CommandError(
       `the gradual rollout of "${flag}" has the stickiness "${strategy.stickiness}" in Unleash, and the facades know a client by userId alone: set it to "userId"`,
     );
@@ -97,7 +100,7 @@ export function unleashAdmin(url: string, token: string, { project, environment 
   const base = new URL('admin/', url.replace(/\/*$/, '/'));
   const where = `Unleash at ${base.origin}`;
 
-  /** @returns undefined for 404; @throws CommandError */
+  /** @returns undefined when what was asked for is not there; @throws CommandError */
   async function ask({ method, path, body, permission }: Question): Promise<unknown> {
     let response: Response;
     let text: string;
@@ -117,7 +120,7 @@ export function unleashAdmin(url: string, token: string, { project, environment 
         { cause: error },
       );
     }
-    if (response.status === 404) return undefined;
+    if (response.status === 404 && method === 'GET') return undefined;
     if (!response.ok) throw refusal(response.status, text, permission);
     try {
       return text === '' ? {} : JSON.parse(text);
@@ -146,7 +149,11 @@ export function unleashAdmin(url: string, token: string, { project, environment 
       );
     if (status === 403)
       return new CommandError(
-        `${where} does not let this token do it: ${said} It needs ${permission ?? 'to read flags'} in project "${project}"${permission?.includes('CREATE_FEATURE ') ? '' : `, environment "${environment}"`}`,
+        `${where} does not let this token do it: ${said.replace(/\.?$/, '.')} UNLEASH_ADMIN_TOKEN needs ${permission ?? 'to read flags'} in project "${project}", environment "${environment}"`,
+      );
+    if (status === 409)
+      return new CommandError(
+        `${where} answered 409: ${said}: revive it there, or let it be of project "${project}"`,
       );
     return new CommandError(`${where} answered ${status}: ${said}`);
   }
@@ -231,7 +238,7 @@ export function unleashAdmin(url: string, token: string, { project, environment 
       method: 'POST',
       path: inProject('features'),
       body: { name: flag, type: 'release', description: 'Moved by banyan: the share of clients.' },
-      permission: 'CREATE_FEATURE ',
+      permission: 'CREATE_FEATURE',
     });
     const found = await find(flag);
     if (!found) throw new CommandError(`${where} made "${flag}", and does not show it`);

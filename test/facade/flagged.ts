@@ -25,6 +25,8 @@ export type FacadeProcess = {
   readonly admin: string;
   /** Who answers a client: `legacy` or `service`. @param id 22 characters */
   sideOf(id: string): Promise<string>;
+  /** Of these clients, those whom the service answers. */
+  moved(ids: readonly string[]): Promise<string[]>;
   /** Of /api/status. */
   flags(): Promise<FlagsSaid>;
   effectivePercent(): Promise<number | null>;
@@ -33,8 +35,8 @@ export type FacadeProcess = {
 
 export type Flagged = {
   readonly folder: string;
-  /** @param env what makes its flags; @param name of its log, in `folder` */
-  start(env: Readonly<Record<string, string>>, name?: string): Promise<FacadeProcess>;
+  /** @param env what makes its flags; @param words of its command line */
+  start(env: Readonly<Record<string, string>>, ...words: string[]): Promise<FacadeProcess>;
   /** The CLI, which asks this facade whether it follows. */
   banyan(facade: FacadeProcess, words: readonly string[], env?: NodeJS.ProcessEnv): Promise<Cli>;
   phase(): Promise<string>;
@@ -57,13 +59,18 @@ async function statusOf(admin: string) {
 
 const processOf = (process: SupervisedProcess): FacadeProcess => {
   const { listening: url = '', admin = '' } = process.said;
+  const sideOf = async (id: string) => {
+    const response = await fetch(`${url}/api/review/list.do`, { headers: { cookie: `banyan_id=${id}` } });
+    return ((await response.json()) as { by: string }).by;
+  };
   return {
     process,
     url,
     admin,
-    async sideOf(id) {
-      const response = await fetch(`${url}/api/review/list.do`, { headers: { cookie: `banyan_id=${id}` } });
-      return ((await response.json()) as { by: string }).by;
+    sideOf,
+    async moved(ids) {
+      const sides = await Promise.all(ids.map(sideOf));
+      return ids.filter((_, index) => sides[index] === 'service');
     },
     flags: async () => (await statusOf(admin)).flags,
     effectivePercent: async () => (await statusOf(admin)).capabilities[0]?.effectivePercent ?? null,
@@ -87,11 +94,11 @@ export async function startFlagged(): Promise<Flagged> {
   const started: SupervisedProcess[] = [];
   return {
     folder,
-    async start(env, name = 'facade') {
+    async start(env, ...words) {
       const process = await startProcess({
-        name,
+        name: 'facade',
         runFolder,
-        run: [join(root, 'facade', 'server.ts')],
+        run: [join(root, 'facade', 'server.ts'), ...words],
         env: {
           BANYAN_CONFIG: config,
           BANYAN_FACADE_PORT: '0',
@@ -107,13 +114,14 @@ export async function startFlagged(): Promise<Flagged> {
       started.push(process);
       return processOf(process);
     },
-    banyan: ({ admin }, words, env = {}) =>
+    banyan: ({ admin }, [command = '', ...words], env = {}) =>
       run(
         'banyan.ts',
         [
-          ...words,
+          command,
           ...['--config', config, '--folder', folder, '--admin-url', admin],
           ...['--control-url', sides.legacy.url],
+          ...words,
         ],
         { BANYAN_ADMIN_TOKEN: adminToken, ...env },
       ),

@@ -21,14 +21,9 @@ beforeEach(async () => {
   writeFlagFile(file, { version: 2, features: [] });
 });
 
-const withFile = () => flagged.start({ BANYAN_FLAGS: file, BANYAN_FLAGS_TOKEN: token }, 'with-file');
+const withFile = () => flagged.start({ BANYAN_FLAGS: file, BANYAN_FLAGS_TOKEN: token });
 const following = ({ admin }: FacadeProcess, more: Readonly<Record<string, string>> = {}) =>
-  flagged.start({ UNLEASH_URL: `${admin}/api`, UNLEASH_TOKEN: token, ...more }, 'following');
-
-const movedBy = async (facade: FacadeProcess): Promise<string[]> => {
-  const sides = await Promise.all(ids.map((id) => facade.sideOf(id)));
-  return ids.filter((_, index) => sides[index] === 'service');
-};
+  flagged.start({ UNLEASH_URL: `${admin}/api`, UNLEASH_TOKEN: token, ...more });
 
 test('what "banyan shift" puts into the file moves both, and the same clients; the second keeps it when the first dies', async () => {
   const first = await withFile();
@@ -45,8 +40,8 @@ test('what "banyan shift" puts into the file moves both, and the same clients; t
       stdout: expect.stringMatching(/the facade follows, \d+ ms later/),
     });
     expect(await first.effectivePercent()).toBe(percent);
-    const moved = await movedBy(first);
-    expect(await movedBy(second)).toEqual(moved);
+    const moved = await first.moved(ids);
+    expect(await second.moved(ids)).toEqual(moved);
     expect(moved).toEqual(expect.arrayContaining(before));
     expect(moved.length).toBeGreaterThan(before.length);
     before = moved;
@@ -60,7 +55,7 @@ test('what "banyan shift" puts into the file moves both, and the same clients; t
       msMax: 15_000,
     },
   );
-  expect(await movedBy(second)).toEqual(before);
+  expect(await second.moved(ids)).toEqual(before);
   expect(await second.metrics()).toContain('banyan_facade_flags_valid 0');
   await second.process.stop();
 }, 90_000);
