@@ -14,6 +14,7 @@ export default defineConfig({
       service: { upstream: 'reviews', database: 'reviews' },
       tables: [identity('TB_RVW')],
       references: [],
+      context: { tenant: { header: 'x-tenant' } },
       routes: [
         {
           method: 'GET',

@@ -24,7 +24,7 @@ export type FacadeProcess = {
   readonly url: string;
   readonly admin: string;
   /** Who answers a client: `legacy` or `service`. @param id 22 characters */
-  sideOf(id: string): Promise<string>;
+  sideOf(id: string, headers?: Readonly<Record<string, string>>): Promise<string>;
   /** Of these clients, those whom the service answers. */
   moved(ids: readonly string[]): Promise<string[]>;
   /** Of /api/status. */
@@ -59,8 +59,10 @@ async function statusOf(admin: string) {
 
 const processOf = (process: SupervisedProcess): FacadeProcess => {
   const { listening: url = '', admin = '' } = process.said;
-  const sideOf = async (id: string) => {
-    const response = await fetch(`${url}/api/review/list.do`, { headers: { cookie: `banyan_id=${id}` } });
+  const sideOf = async (id: string, headers: Readonly<Record<string, string>> = {}) => {
+    const response = await fetch(`${url}/api/review/list.do`, {
+      headers: { cookie: `banyan_id=${id}`, ...headers },
+    });
     return ((await response.json()) as { by: string }).by;
   };
   return {
@@ -69,7 +71,7 @@ const processOf = (process: SupervisedProcess): FacadeProcess => {
     admin,
     sideOf,
     async moved(ids) {
-      const sides = await Promise.all(ids.map(sideOf));
+      const sides = await Promise.all(ids.map((id) => sideOf(id)));
       return ids.filter((_, index) => sides[index] === 'service');
     },
     flags: async () => (await statusOf(admin)).flags,

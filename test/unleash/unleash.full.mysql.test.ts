@@ -167,6 +167,36 @@ describe.skipIf(!installed)('a real Unleash', () => {
     await facade.process.stop();
   }, 90_000);
 
+  test('cohorts are strategies of their own there; another word on them leaves alone what people have made', async () => {
+    await unleash.admin('POST', features, { name: 'reviews.read', type: 'release' });
+    await add({ ...rollout(100), constraints: [{ contextName: 'userId', operator: 'IN', values: [kim] }] });
+    const facade = await follow();
+    const [people] = await strategies();
+    const cohort = async (percent: number, text: string) => {
+      const words = ['shift', 'reviews', '--reads', String(percent), '--cohort', text];
+      expect(await flagged.banyan(facade, words, asAdmin())).toMatchObject({ code: 0 });
+    };
+    await cohort(0, 'tenant=acme');
+    const of = (tenant: string) => facade.sideOf(lee, { 'x-tenant': tenant });
+    await until('the cohort', async () => (await of('acme')) === 'service');
+    expect([await of('other'), await facade.sideOf(kim), await flagged.phase()]).toEqual([
+      'legacy',
+      'service',
+      'canary',
+    ]);
+    expect(await facade.flags()).toMatchObject({ warnings: [] });
+    await cohort(0, 'tenant=zoo');
+    await until('the other cohort', async () => (await of('zoo')) === 'service');
+    expect(await of('acme')).toBe('legacy');
+    expect(await shift(facade, 10)).toMatchObject({ code: 0 });
+    expect(await of('zoo')).toBe('service');
+    expect(await strategies()).toMatchObject([people, rollout(10), { title: 'banyan shift --cohort' }]);
+    expect(await shift(facade, 0)).toMatchObject({ code: 0 });
+    expect([await of('zoo'), await facade.sideOf(kim)]).toEqual(['legacy', 'legacy']);
+    expect(await strategies()).toMatchObject([people, rollout(10)]);
+    await facade.process.stop();
+  }, 90_000);
+
   test('stickiness, and strategies that are no one percentage: said by the facade, and not moved by "banyan shift"', async () => {
     await unleash.admin('POST', features, { name: 'reviews.read', type: 'release' });
     await add(rollout(30, 'sessionId'));
