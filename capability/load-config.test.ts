@@ -19,6 +19,7 @@ test('everything that is wrong is said at once, each with its place', async () =
       manner: {},
       routes: [{ method: 'GET', path: '/a', kind: 'read', safe: true, alsoReads: ['nobody'] }],
     },
+    flags: { unleash: { project: 'default' } },
     capabilities: [
       reviews,
       {
@@ -49,6 +50,7 @@ test('everything that is wrong is said at once, each with its place', async () =
     /legacy\.manner/,
     /legacy\.routes \(GET \/a\).*"nobody"/,
     /two capabilities "reviews"/,
+    /flags\.unleash names no project and environment/,
     /names no team/,
     /"nowhere" is not one of upstreams/,
     /service\.database/,

@@ -55,8 +55,6 @@ async function textOf(response: Response): Promise<string> {
 }
 
 function causeOf(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError')
-    return `it has not answered within ${answerMsMax} ms`;
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   return `it cannot be reached: ${codeOf(cause) || (cause instanceof Error ? cause.message : String(cause))}`;
 }
@@ -73,7 +71,9 @@ export class UnleashRepository extends EventEmitter implements Repository {
   readonly #log: Logger;
   readonly #place: URL;
   readonly #headers: Readonly<Record<string, string>>;
-  readonly #stopped = new AbortController();
+  #isStopped = false;
+  /** Of the question under way, or of the last one. */
+  #asking = new AbortController();
   #etag: string | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -130,7 +130,7 @@ export class UnleashRepository extends EventEmitter implements Repository {
       if (this.fault !== undefined) this.#log.info({ place: this.#place.href }, 'Unleash answers again');
       this.fault = undefined;
     } catch (error) {
-      if (this.#stopped.signal.aborted) return;
+      if (this.#isStopped) return;
       const fault = error instanceof PollError ? error.message : causeOf(error);
       nextMs = (error instanceof PollError ? error.retryMs : undefined) ?? nextMs;
       if (fault !== this.fault)
@@ -140,15 +140,27 @@ export class UnleashRepository extends EventEmitter implements Repository {
         );
       this.fault = fault;
     }
-    this.#timer = setTimeout(() => void this.#poll(), nextMs);
+    if (!this.#isStopped) this.#timer = setTimeout(() => void this.#poll(), nextMs);
   }
 
   /** @returns undefined when nothing has changed; @throws whatever the network does, and PollError */
   async #ask(): Promise<unknown> {
+    const asking = new AbortController();
+    this.#asking = asking;
+    const late = new PollError(`it has not answered within ${answerMsMax} ms`);
+    const timer = setTimeout(() => asking.abort(late), answerMsMax);
+    try {
+      return await this.#askUntil(asking.signal);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #askUntil(signal: AbortSignal): Promise<unknown> {
     const response = await fetch(this.#place, {
       headers: { ...this.#headers, ...(this.#etag !== undefined && { 'if-none-match': this.#etag }) },
       redirect: 'manual',
-      signal: AbortSignal.any([this.#stopped.signal, AbortSignal.timeout(answerMsMax)]),
+      signal,
     });
     const { status, headers } = response;
     if (status === 304) return undefined;
@@ -208,7 +220,8 @@ export class UnleashRepository extends EventEmitter implements Repository {
 
   /** At once, whatever is under way. */
   stop(): void {
-    this.#stopped.abort();
+    this.#isStopped = true;
+    this.#asking.abort();
     clearTimeout(this.#timer);
     this.removeAllListeners();
   }
