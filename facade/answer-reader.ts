@@ -17,6 +17,8 @@ export class AnswerReader {
   readonly #usual: Buffer;
   /** Where the next read goes; undefined: into a new one. */
   #next: Buffer | undefined;
+  /** The answer under way is a large one: those on one connection are often alike. */
+  #isLarge = false;
   readonly #headEnd = new HeadEnd();
   /** What has come of a head that is not whole. */
   #part: Buffer | undefined;
@@ -55,7 +57,8 @@ export class AnswerReader {
     const head = this.#head;
     this.#head = undefined;
     this.#chunks = undefined;
-    this.#next = this.#usual;
+    if (!this.#isLarge) this.#next = this.#usual;
+    this.#isLarge = false;
     return head?.isKept && this.#isClean && !this.#mayLie ? head.keptMs : undefined;
   }
 
@@ -157,6 +160,7 @@ export class AnswerReader {
     // Of a head that came in parts.
     if (!isUsual && bytes !== this.#next) return bytes.subarray(from, to);
     if (size >= largeBytesMin) {
+      this.#isLarge = true;
       this.#next = undefined;
       if (!isUsual) return bytes.subarray(from, to);
     }
