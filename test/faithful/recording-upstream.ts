@@ -1,5 +1,6 @@
 // An upstream that keeps every byte it is sent, and answers as one of two kinds of server would: one that takes nothing but what the
 // RFC has, and one that takes anything. Texts are bytes as latin1.
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { readRequestsLeniently } from './read-leniently.ts';
@@ -59,6 +60,10 @@ const text = (status: string, headers: string, body: string) =>
 const tokens = ({ headers }: ReadRequest, name: string) =>
   valuesOf(headers, name).flatMap((value) => value.toLowerCase().split(/\s*,\s*/));
 
+/** RFC 6455, 4.2.2: some proxies look at it. */
+const acceptOf = (key: string) =>
+  createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+
 function echo(request: ReadRequest, number: number): string {
   const { method, target, body } = request;
   const said = text('200 OK', `X-Echo: ${number} ${method} ${target.slice(0, 100)}\r\n`, body);
@@ -97,7 +102,10 @@ export async function startRecordingUpstream(): Promise<RecordingUpstream> {
     if (maySwitch(request, upstream.flavour)) {
       const to = valuesOf(request.headers, 'upgrade')[0];
       connection.isTunnel = true;
-      socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${to}\r\n\r\n`);
+      const accept = acceptOf(valuesOf(request.headers, 'sec-websocket-key')[0] ?? '');
+      socket.write(
+        `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${to}\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+      );
       return;
     }
     if (tokens(request, 'upgrade').includes('websocket'))

@@ -197,9 +197,12 @@ const absolute = [
   forms('absolute by javascript', 'GET javascript:alert(1)', host, '400'),
   forms('absolute without a scheme', 'GET ://shop.example/t', host, '400'),
   forms('authority', 'GET shop.example:80', host, '400'),
-  forms('CONNECT', 'CONNECT shop.example:80', host, '400', { readings: [] }),
-  forms('CONNECT to another host', 'CONNECT evil.example:25', host, '400', { readings: [] }),
-  forms('CONNECT with a path', 'CONNECT /t', host, '400', { readings: [] }),
+  forms('CONNECT', 'CONNECT shop.example:80', host, '400', { readings: [], without: 'an answer' }),
+  forms('CONNECT to another host', 'CONNECT evil.example:25', host, '400', {
+    readings: [],
+    without: 'an answer',
+  }),
+  forms('CONNECT with a path', 'CONNECT /t', host, '400', { readings: [], without: 'an answer' }),
   forms('CONNECT with a body', 'CONNECT shop.example:80', `${host}Content-Length: 5\r\n`, '400', {
     readings: [],
   }),
