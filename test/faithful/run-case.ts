@@ -16,6 +16,8 @@ export type Stage = {
 };
 
 const answerMsMax = 1_500;
+/** No answer is due. */
+const waitMsMax = 150;
 
 /** Asks over a connection on which nothing else is under way. */
 async function ask(
@@ -93,7 +95,8 @@ export async function runRequest(stage: Stage, given: RequestCase): Promise<Seen
     if (index > 0) await pause(2);
     client.say(bytes);
   }
-  const seen = await see(stage, client, askedOf(given), given.without === 'an end' ? 150 : answerMsMax);
+  const isToWait = given.without === 'an end' && [given.ours].flat().includes('');
+  const seen = await see(stage, client, askedOf(given), isToWait ? waitMsMax : answerMsMax);
   return { ...seen, slices: stage.upstream.since(mark) };
 }
 
