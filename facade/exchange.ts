@@ -42,12 +42,10 @@ function flush(response: ServerResponse): void {
 
 /**
  * Part of an answer must not look like a whole one. To a client of HTTP/1.0 the end of the connection is the end of the answer, and
- * only a reset is not. Behind another answer on its connection it has no socket yet, and destroy() would end nothing but itself.
+ * only a reset is not.
  */
 function breakOff(response: ServerResponse): void {
-  const { socket } = response;
-  if (!socket && !response.destroyed) response.once('socket', () => breakOff(response));
-  else if (response.req.httpVersion === '1.0') socket?.resetAndDestroy();
+  if (response.req.httpVersion === '1.0') response.socket?.resetAndDestroy();
   else response.destroy();
 }
 
@@ -68,7 +66,11 @@ export class Exchange implements AnswerHandler {
   #isWatchingDrain = false;
   #mayInform: boolean;
 
-  /** @param deadlines from `startClock` to the head of the answer */
+  /**
+   * @param response whose turn on its connection has come: behind another answer Node would write 1xx after its head, and not end the
+   * connection with it
+   * @param deadlines from `startClock` to the head of the answer
+   */
   constructor(response: ServerResponse, events: ForwardEvents, deadlines: Deadlines, streams: Set<Exchange>) {
     this.#response = response;
     this.#events = events;
@@ -187,8 +189,7 @@ export class Exchange implements AnswerHandler {
 
   /** 1xx. An upstream that says many of them to a client that does not read is no longer listened to. */
   #inform(status: number, headers: HeaderList): void {
-    // Behind another answer on its connection it would be written after its own head, by Node.
-    if (!this.#mayInform || !this.#response.socket) return;
+    if (!this.#mayInform) return;
     try {
       // Such an answer has no body, and must not say that it had (RFC 9110, 8.6).
       this.#response.writeInformation(status, without(headers, 'content-length'));

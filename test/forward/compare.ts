@@ -51,18 +51,15 @@ const tell = (heard: Heard | undefined) =>
       ? `${heard.status}, ${heard.body.length} bytes`
       : `${heard.status}, broken off`;
 
-/**
- * Of an answer that breaks off, how much was seen is chance.
- * @param isBehind another answer on its connection: whether 1xx were passed on depends on whether that one had ended
- */
-function isSame(one: Heard | undefined, other: Heard | undefined, isBehind: boolean): boolean {
+/** Of an answer that breaks off, how much was seen is chance. */
+function isSame(one: Heard | undefined, other: Heard | undefined): boolean {
   if (!one?.isWhole && !other?.isWhole) return true;
   return (
     one?.isWhole === other?.isWhole &&
     one?.status === other?.status &&
     one?.headers === other?.headers &&
     one?.body === other?.body &&
-    (isBehind || one?.informed.join() === other?.informed.join())
+    one?.informed.join() === other?.informed.join()
   );
 }
 
@@ -111,8 +108,7 @@ export async function compareWays(
       const got = [one, other].map(({ upstream }) => upstream.get(ask.id)?.join('\n') ?? '');
       // Of what was not answered, or too soon, it is chance how far it came.
       const isAnswered = one.client[at]?.isWhole === true && answer.lie !== 'too soon';
-      const isBehind = given.isPipelined && at > 0;
-      if (isSame(one.client[at], other.client[at], isBehind) && (got[0] === got[1] || !isAnswered)) continue;
+      if (isSame(one.client[at], other.client[at]) && (got[0] === got[1] || !isAnswered)) continue;
       const named =
         differences.find(({ holds }) => holds(answer))?.name ?? (other.isHung ? 'undici hangs' : undefined);
       if (named !== undefined) {

@@ -1,12 +1,13 @@
 // An upstream that does what a case says, a forwarder before it, and a client: what each of them has seen in the end.
 import { once } from 'node:events';
-import { createServer as createHttpServer } from 'node:http';
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Dispatch } from '../../facade/call.ts';
 import { createForwarder } from '../../facade/forwarder.ts';
 import { requestHeaders } from '../../facade/headers.ts';
+import { inTurn } from '../../facade/in-turn.ts';
 import type { Answer, Case, Exchange } from './cases.ts';
 import { type Heard, readAnswers, readRequest } from './wire.ts';
 
@@ -149,7 +150,7 @@ export async function openStage(wayTo: (origin: string) => Way): Promise<Stage> 
   });
   const way = wayTo(`http://127.0.0.1:${await listen(upstream)}`);
   const forwarder = createForwarder({ upstreamMsMax: 60_000, bodyBytesMax: 10_000_000 });
-  const server = createHttpServer((raw, response) => {
+  const forward = (raw: IncomingMessage, response: ServerResponse<IncomingMessage>) => {
     const origin = { forwardedFor: '127.0.0.1', proto: 'http', host: 'shop.example' } as const;
     forwarder.forward(
       { raw } as FastifyRequest,
@@ -172,7 +173,8 @@ export async function openStage(wayTo: (origin: string) => Way): Promise<Stage> 
         },
       },
     );
-  });
+  };
+  const server = createHttpServer((raw, response) => inTurn(response, () => forward(raw, response)));
   const port = await listen(server);
   return {
     async play(given) {
