@@ -237,8 +237,9 @@ export class Touched implements Companion {
     if (this.#mismatches.size === 0) return;
     for (const suspect of proven) {
       const mismatch = mismatchOf(suspect);
-      if (this.#mismatches.delete(nameOf(mismatch)))
-        await deleteMismatch(this.#options.books, this.#options.key, mismatch);
+      if (!this.#mismatches.has(nameOf(mismatch))) continue;
+      await deleteMismatch(this.#options.books, this.#options.key, mismatch);
+      this.#mismatches.delete(nameOf(mismatch));
     }
   }
 
