@@ -3,11 +3,12 @@
 import { type IncomingMessage, METHODS } from 'node:http';
 import type { BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { BanyanConfig } from '../capability/capability.ts';
 import { askAside } from './ask-aside.ts';
-import { answerClientError, answerUnderWay } from './client-error.ts';
+import { answerUnderWay } from './client-error.ts';
+import { createClientServer } from './client-server.ts';
 import { createConsult } from './consult.ts';
 import type { ControlView } from './control-view.ts';
 import type { Flags } from './flags.ts';
@@ -20,15 +21,7 @@ import type { Metrics } from './metrics.ts';
 import type { Limits } from './options.ts';
 import { OwnWrites } from './own-writes.ts';
 import type { Parity } from './parity.ts';
-import {
-  type Circumstances,
-  chooseAgain,
-  decide,
-  isFromTrusted,
-  isTrusted,
-  judge,
-  originFor,
-} from './passage.ts';
+import { type Circumstances, chooseAgain, decide, isFromTrusted, judge, originFor } from './passage.ts';
 import { createPins, noPins } from './pins.ts';
 import { createNamedUser } from './properties.ts';
 import { createRateLimits, type RateLimits } from './rate-limits.ts';
@@ -83,46 +76,6 @@ export type Facade = {
   upstreams(): UpstreamStatus[];
 };
 
-/** Behind other requests it would be answered before them, and no client of websockets does that. */
-const isWebsocket = ({ method, headers, httpVersion, socket }: IncomingMessage) =>
-  headers.upgrade?.toLowerCase() === 'websocket' &&
-  method === 'GET' &&
-  httpVersion === '1.1' &&
-  answerUnderWay(socket) === undefined;
-
-/** A server of which Fastify keeps the connections and the lifecycle; what a path means is not its affair. */
-function createApp(limits: Limits, trustedProxies: BlockList): FastifyInstance {
-  return fastify({
-    logger: false,
-    // Asked by limits of rates only.
-    trustProxy: (address) => isTrusted(address, trustedProxies),
-    genReqId: (request) => requestIdOf(request.headers, () => isFromTrusted(request, trustedProxies)),
-    exposeHeadRoutes: false,
-    return503OnClosing: false,
-    forceCloseConnections: 'idle',
-    requestTimeout: limits.requestMsMax,
-    connectionTimeout: limits.idleMsMax,
-    keepAliveTimeout: limits.keepAliveMsMax,
-    clientErrorHandler: answerClientError,
-    http: {
-      insecureHTTPParser: false,
-      // Judged with the rest, so that the answer is in the form of the others.
-      requireHostHeader: false,
-      maxHeaderSize: limits.headerBytesMax,
-      headersTimeout: limits.headersMsMax,
-      // How exactly the two time limits of a request are kept.
-      connectionsCheckingInterval: Math.min(limits.headersMsMax, 5_000),
-      keepAlive: true,
-      keepAliveInitialDelay: 30_000,
-      noDelay: true,
-      // Other protocols are not offered: such a request is served as if it had not asked.
-      shouldUpgradeCallback: isWebsocket,
-    },
-    // One route for all: Fastify's router would decode paths as UTF-8, and refuse those of other character sets.
-    rewriteUrl: () => '/',
-  });
-}
-
 /** Every request comes to one handler, every websocket to one other. */
 function mount(
   app: FastifyInstance,
@@ -173,15 +126,19 @@ function mount(
     method: methods,
     url: '/',
     handler(request, reply) {
-      inTurn(reply.raw, () => take(request, reply));
+      inTurn(reply.raw, () => {
+        try {
+          take(request, reply);
+        } catch (error) {
+          reply.send(error); // to the handler of errors: in its later turn nobody else would catch it
+        }
+      });
     },
   });
   app.setErrorHandler((error, request, reply) => {
     log.error({ err: error, requestId: request.id }, 'the facade failed');
     refuse(reply, 'upstream_failed');
   });
-  // Node cuts off headers beyond a thousand: those that say how long the body is, too. Their bytes are limited.
-  app.server.maxHeadersCount = 0;
   app.server.on('connect', (request: IncomingMessage, socket: Duplex) => {
     socket.on('error', () => socket.destroy());
     if (answerUnderWay(socket)) socket.destroy();
@@ -213,7 +170,7 @@ const circumstancesOf = ({ config, control, owners, flags, tracing }: FacadeDeps
 export async function createFacade(deps: FacadeDeps): Promise<Facade> {
   const { config, limits, control, owners, identityKey, metrics, log } = deps;
   let state: 'new' | 'listening' | 'stopping' = 'new';
-  const app = createApp(limits, deps.trustedProxies);
+  const app = createClientServer(limits, deps.trustedProxies);
   const forwarder = createForwarder(limits);
   const upstreams = createUpstreams(deps.upstreams, limits, metrics, log);
   const legacy = upstreams.upstream('legacy');
