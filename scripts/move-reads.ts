@@ -74,13 +74,22 @@ export async function moveReads(control: Connection, place: FlagPlace, move: Rea
   const naming = cohorts?.map((cohort) => cohortStrategy(flag, cohort));
   const isNaming = naming !== undefined && naming.length > 0;
   const { current, evidence } = await mayMoveReads(control, name, isNaming ? Math.max(percent, 1) : percent);
-  // The way back is open also when the flags cannot be had: the phase alone holds the reads at legacy.
+  // The way back is open also when the flags cannot be had: a phase in which nothing is read and nothing mirrored, whatever they are.
   const isBack = percent === 0 && !isNaming;
-  const [asked] = await Promise.allSettled([place.percentOf(flag)]);
-  if (asked.status === 'rejected' && !isBack) throw asked.reason;
-  const isAway = asked.status === 'rejected';
-  const was = isAway ? undefined : asked.value;
-  const isShadowed = isAway || ((await place.percentOf(shadowFlag(name))) ?? 1) > 0;
+  let isAway = false;
+  const ask = async (of: string): Promise<number | undefined> => {
+    if (isAway) return undefined;
+    try {
+      return await place.percentOf(of);
+    } catch (error) {
+      if (!isBack) throw error;
+      isAway = true;
+      return undefined;
+    }
+  };
+  const was = await ask(flag);
+  const shadow = await ask(shadowFlag(name));
+  const isShadowed = !isAway && (shadow ?? 1) > 0;
   const to =
     percent === 0 && !isNaming && current.phase === 'legacy'
       ? 'legacy'

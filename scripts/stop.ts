@@ -10,8 +10,22 @@ import {
   withControl,
 } from './command.ts';
 import { adminOptions } from './facade-admin.ts';
-import { flagPlaceOf } from './flag-place.ts';
+import { type FlagPlace, flagPlaceOf } from './flag-place.ts';
 import { shiftCommand } from './shift.ts';
+
+type PutOff =
+  /** `was` null: it was no single percentage. */
+  { readonly isOff: true; readonly was: number | null } | { readonly isOff: false; readonly fault: unknown };
+
+async function putOff(place: FlagPlace, flag: string): Promise<PutOff> {
+  try {
+    const was = (await place.percentOf(flag)) ?? null;
+    if (was !== 0) await place.setPercent(flag, 0);
+    return { isOff: true, was };
+  } catch (fault) {
+    return { isOff: false, fault };
+  }
+}
 
 export const stopCommand = command({
   name: 'stop',
@@ -30,25 +44,21 @@ shift --reads 0". After it the service owns, and its reads are there already: th
     const { name } = capabilityNamed(config, words);
     const place = flagPlaceOf(values, config);
     // First: whatever becomes of the rest, nothing is mirrored any more.
-    const [asked] = await Promise.allSettled([place.percentOf(shadowFlag(name))]);
-    const shadow = asked.status === 'fulfilled' ? (asked.value ?? null) : undefined;
-    const [put] = await Promise.allSettled([
-      shadow === 0 ? undefined : place.setPercent(shadowFlag(name), 0),
-    ]);
+    const put = await putOff(place, shadowFlag(name));
     const phase = await withControl(values, async (control) => {
       const { phase } = await standingOf(control, name);
-      const wasShadowed = shadow !== undefined && shadow !== 0 && put.status === 'fulfilled';
+      const wasShadowed = put.isOff && put.was !== 0;
       if (phase === 'owned' || phase === 'retired' || wasShadowed)
         await record(control, name, {
           actor: actorOf(values.actor),
           action: 'stop',
           reason: values.reason,
-          detail: { phase, ...(wasShadowed && { shadow }) },
+          detail: { phase, ...(wasShadowed && { shadow: put.was }) },
         });
       return phase;
     });
-    // There the shift says so itself, of the flag of the reads.
-    if (put.status === 'rejected' && (phase === 'owned' || phase === 'retired')) throw put.reason;
+    // Before that the phase ends it, too, and the shift says so of the flag of the reads.
+    if (!put.isOff && (phase === 'owned' || phase === 'retired')) throw put.fault;
     if (phase !== 'owned' && phase !== 'retired')
       return shiftCommand.run({
         values: { ...values, reads: 0, shadow: undefined, cohort: undefined },

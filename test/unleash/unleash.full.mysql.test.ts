@@ -257,7 +257,7 @@ describe.skipIf(!installed)('a real Unleash', () => {
         /read from legacy again, by its phase; but the flag "reviews.read" could not/,
       ),
     });
-    expect([await flagged.phase(), await facade.moved(ids)]).toEqual(['shadow', []]);
+    expect([await flagged.phase(), await facade.moved(ids)]).toEqual(['synced', []]);
     await unleash.start();
     await isWell(facade);
     expect(await facade.effectivePercent()).toBe(0);
