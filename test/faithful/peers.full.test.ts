@@ -40,7 +40,7 @@ async function answersOf(proxy: ProxyStage): Promise<Score> {
   return { name: proxy.name, unsafe };
 }
 
-test('no peer is safer', { timeout: 600_000 }, async () => {
+test('no peer is safer', { timeout: 1_200_000 }, async () => {
   await using stack = new AsyncDisposableStack();
   const proxies = [await startFacade(), ...(await startPeers())];
   for (const proxy of proxies) stack.use(proxy);

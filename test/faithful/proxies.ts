@@ -68,7 +68,8 @@ async function proxyOf(
     second: undefined,
     requests: 0,
     async revive() {
-      if (!hasEnded() && !(await isListening(port))) await once(child, 'exit');
+      // It may end while that is looked at.
+      if (!hasEnded() && !(await isListening(port)) && !hasEnded()) await once(child, 'exit');
       if (!hasEnded()) return false;
       ({ child, port } = await start(folder, upstream.port));
       stage.second = undefined;

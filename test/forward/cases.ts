@@ -205,6 +205,7 @@ function answerOf(chance: Chance, id: string, method: string): Answer {
     );
   if (lie === 'no answer' || lie === 'a reset without an answer') text = '';
   if (lie === 'something after it' && !isAll) text += evil;
+  const isLonger = lie === 'something after it' || lie === 'longer than it says';
   const isReset = lie === 'reset amid it' || lie === 'a reset without an answer';
   const isEnded =
     framing === 'connection' ||
@@ -221,7 +222,8 @@ function answerOf(chance: Chance, id: string, method: string): Answer {
     informed,
     bytes: text,
     body,
-    cuts: cutsOf(chance, text.length),
+    // What comes behind an answer when the next request is on its way already, nobody can tell from the answer to that one.
+    cuts: cutsOf(chance, text.length).filter((cut) => !isLonger || cut < headEnd),
     then,
   };
 }

@@ -42,8 +42,15 @@ async function writeCut(socket: Socket, bytes: Buffer, cuts: readonly number[]):
 }
 
 async function answer(socket: Socket, { bytes, cuts, then }: Answer): Promise<void> {
-  await writeCut(socket, Buffer.from(bytes, 'latin1'), cuts);
-  if (then === 'end') socket.end();
+  const all = Buffer.from(bytes, 'latin1');
+  if (then === 'end') {
+    // With the last of it: who ends a kept connection later meets the next request, or does not, by chance (RFC 9112, 9.3.1).
+    const last = cuts.at(-1) ?? 0;
+    if (last > 0) await writeCut(socket, all.subarray(0, last), cuts);
+    socket.end(all.subarray(last));
+    return;
+  }
+  await writeCut(socket, all, cuts);
   if (then === 'reset') socket.resetAndDestroy();
 }
 

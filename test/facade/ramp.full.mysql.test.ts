@@ -1,5 +1,5 @@
 // A ramp under load, through two facades: a service that does well takes over step by step; one that fails, in whatever way, has its
-// reads back on legacy within five seconds, whether or not the ramp still runs, and no client sees it.
+// reads back on legacy within five seconds, whether or not the ramp still runs, and no client sees it. About 75 s.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
