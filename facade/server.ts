@@ -230,7 +230,10 @@ async function run(options: FacadeOptions): Promise<void> {
   };
   try {
     const adminUrl = await admin.start(options.adminHost, options.adminPort);
-    await warmUp({ ...deps, limits: options, trustedProxies, identityKey }, options.warmUpMsMax);
+    // What only makes it faster keeps nobody from being served.
+    await warmUp({ ...deps, limits: options, trustedProxies, identityKey }, options.warmUpMsMax).catch(
+      (error) => log.warn({ err: error }, 'the facade could not warm up: its first answers will be slower'),
+    );
     await owners?.start(options.adminPublicUrl ?? adminUrl);
     const url = await facade.start(options.host, options.port);
     stopOnSignals(facade, stop, log);

@@ -1,4 +1,4 @@
-// The same cases against others that stand where the facade stands, by the same judge. Takes about a minute.
+// The same cases against others that stand where the facade stands, by the same judge. About two minutes; its limit is 20.
 import { expect, test } from 'vitest';
 import { answerCases, requestCases } from './cases.ts';
 import { type Judged, judgeAnswer, judgeRequest } from './judge.ts';
