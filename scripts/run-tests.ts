@@ -3,10 +3,11 @@
 //   npm run test:full          the long suites instead
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startPrivateServer } from './private-server.ts';
 import { claimRunFolder, sweepRunFolders } from './run-folder.ts';
+import type { TestResults } from './test-results.ts';
 
 const root = join(import.meta.dirname, '..');
 const runs = join(root, 'var', 'test');
@@ -21,15 +22,13 @@ const [legacy, services] = started;
 
 const words = process.argv.slice(2);
 const isFull = words.includes('--full');
-const results = join(runFolder.path, 'results.json');
 const vitest = spawn(
   process.execPath,
   [
     join(root, 'node_modules', 'vitest', 'vitest.mjs'),
     'run',
     '--reporter=default',
-    '--reporter=json',
-    `--outputFile.json=${results}`,
+    `--reporter=${join(root, 'scripts', 'test-results.ts')}`,
     ...(isFull ? ['--project', 'full'] : ['--project', 'unit', '--project', 'mysql']),
     ...words.filter((word) => word !== '--full'),
   ],
@@ -50,28 +49,28 @@ if (vitest.pid) runFolder.remember(vitest.pid);
 for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => vitest.kill(signal));
 const [code] = await once(vitest, 'exit');
 
-type Results = {
-  numPassedTests: number;
-  numFailedTests: number;
-  numPendingTests: number;
-  numFailedTestSuites: number;
-};
-let summary: Results | undefined;
+let summary: TestResults | undefined;
 try {
-  summary = JSON.parse(readFileSync(results, 'utf8'));
+  summary = JSON.parse(readFileSync(join(runFolder.path, 'results.json'), 'utf8'));
 } catch {
   // vitest ended before it wrote its results: its own output says why
 }
 await Promise.all(started.map((server) => server.stop()));
 rmSync(runFolder.path, { recursive: true, force: true });
 
-// A suite that could not even be loaded has no tests of its own, and is a failure all the same.
-const failed = summary
-  ? summary.numFailedTests || (code === 0 ? 0 : Math.max(1, summary.numFailedTestSuites))
-  : 1;
-const skipped = summary?.numPendingTests ?? 0;
+// Last, where whoever reads only the end of a long log finds them; and into a file, for CI to say after all suites.
+const failures = (summary?.failures ?? []).map(
+  ({ where, errors }) => `FAILED ${where}\n${errors.join('\n').replace(/^/gm, '  ')}`,
+);
+if (!summary || (code !== 0 && failures.length === 0))
+  failures.push(`FAILED vitest: it ended with ${code ?? 'a signal'} and named no failure`);
+const skipped = summary?.skipped ?? 0;
 const skipIsFailure = process.env.CI === 'true' && skipped > 0;
 if (skipIsFailure)
-  console.log(`${skipped} tests were skipped, and with CI=true a skipped test is a failed one`);
-console.log(`${summary?.numPassedTests ?? 0} passed, ${failed + (skipIsFailure ? skipped : 0)} failed`);
-process.exitCode = failed > 0 || skipIsFailure ? 1 : 0;
+  failures.push(`FAILED ${skipped} tests: skipped, and with CI=true a skipped test is a failed one`);
+const failed = failures.length + (skipIsFailure ? skipped - 1 : 0);
+for (const failure of failures) console.log(failure);
+if (process.env.BANYAN_TEST_FAILURES)
+  appendFileSync(process.env.BANYAN_TEST_FAILURES, failures.map((failure) => `${failure}\n`).join(''));
+console.log(`${summary?.passed ?? 0} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;
