@@ -1,17 +1,20 @@
-// The facade under load, for its benchmark: all that stands in the way of a request, without the databases. Who owns is read once, and
-// every read stays on legacy, by a flag at 0 %.
+// The facade under load, for its benchmark: all that stands in the way of a request, without the databases. Who owns is read once, a
+// flag sends a few clients to the service, and the one of the benchmark is not among them. Without capabilities it is bare: not traced
+// either.
 //   node bench/facade-ours.ts UPSTREAM CAPABILITIES ROUTES FLAGS     (ROUTES of all capabilities together)
 import { BlockList } from 'node:net';
 import { pino } from 'pino';
 import type { BanyanConfig, Capability, Route } from '../capability/capability.ts';
 import { readFlag } from '../capability/capability.ts';
 import { rolloutFlag, writeFlagFile } from '../capability/flag-file.ts';
+import { openSpanSink } from '../capability/otlp.ts';
 import { createFacade, type Owners } from '../facade/facade.ts';
 import { fileFlags } from '../facade/flags.ts';
 import { createMetrics, type Metrics } from '../facade/metrics.ts';
 import { type Limits, parseFacadeOptions } from '../facade/options.ts';
 import { createParity } from '../facade/parity.ts';
 import { Tallies } from '../facade/tallies.ts';
+import { createTracing } from '../facade/tracing.ts';
 import { createOwnerWrites } from '../facade/writes.ts';
 
 const fence = { owner: 'legacy', epoch: 1n, turn: null } as const;
@@ -63,6 +66,8 @@ const untranslated = {
   },
 };
 
+const clientsId = 'A'.repeat(22);
+
 const [legacy = '', many = '0', routes = '0', flagFile = ''] = process.argv.slice(2);
 const names = Array.from({ length: Number(many) }, (_, number) => `c${number}`);
 const config: BanyanConfig = {
@@ -78,24 +83,34 @@ const metrics = createMetrics();
 const log = pino({ level: 'warn' }, pino.destination(2));
 writeFlagFile(flagFile, {
   version: 2,
-  features: names.map((name) => ({ ...rolloutFlag(readFlag(name), 0), enabled: true })),
+  features: names.map((name) => ({ ...rolloutFlag(readFlag(name), 1), enabled: true })),
 });
+const flags = await fileFlags(
+  flagFile,
+  names.map((name) => ({ name: readFlag(name), properties: [] })),
+  log,
+);
+if (names.some((name) => flags.isOn(readFlag(name), clientsId)))
+  throw new Error('the client of the benchmark is among those whom a flag sends to the service');
+const isEverythingOn = names.length > 0;
 const facade = await createFacade({
   config,
   upstreams: config.upstreams,
   limits,
   trustedProxies: new BlockList(),
-  flags: await fileFlags(
-    flagFile,
-    names.map((name) => ({ name: readFlag(name), properties: [] })),
-    log,
-  ),
+  flags,
   control: { standing: () => ({ phase: 'reads', ready: true }) },
-  owners: names.length > 0 ? ownersOf(names, limits, metrics) : undefined,
+  owners: isEverythingOn ? ownersOf(names, limits, metrics) : undefined,
   identityKey: undefined,
   metrics,
   parity: createParity(0),
-  tallies: new Tallies([]),
+  tallies: new Tallies(config.capabilities),
+  tracing: isEverythingOn
+    ? createTracing(
+        { ratio: limits.traceRatio, trustClients: false },
+        openSpanSink(`${legacy}/v1/traces/1k`, 'banyan-facade', log),
+      )
+    : undefined,
   log,
 });
 console.log(JSON.stringify({ listening: await facade.start('127.0.0.1', 0) }));

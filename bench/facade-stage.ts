@@ -1,15 +1,15 @@
 // An upstream and the proxies before it, each a process: proxies on one core, the upstream and the load on another.
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { readFileSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { claimRunFolder, type RunFolder } from '../scripts/run-folder.ts';
 import { startProcess } from '../scripts/supervise.ts';
 import type { Load, Loaded } from './http-load.ts';
+import { peerProxy } from './peer-proxies.ts';
 
 const cores = { proxy: '0', others: '1' };
 
@@ -31,76 +31,13 @@ export type FacadeStage = {
 const pin = (pid: number, core: string) =>
   execFileSync('taskset', ['-acp', core, String(pid)], { stdio: 'ignore' });
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  await promisify(server.close.bind(server))();
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
-  return address.port;
-}
-
-async function isListening(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
-
-const nginxConfig = (folder: string, port: number, upstream: number) => `
-daemon off;
-master_process off;
-pid ${folder}/nginx.pid;
-events { worker_connections 8192; }
-http {
-  access_log off;
-  client_body_temp_path ${folder}/body;
-  proxy_temp_path ${folder}/proxy;
-  fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi;
-  scgi_temp_path ${folder}/scgi;
-  client_max_body_size 100m;
-  keepalive_requests 1000000000;
-  upstream behind { server 127.0.0.1:${upstream}; keepalive 256; keepalive_requests 1000000000; }
-  server {
-    listen 127.0.0.1:${port} backlog=8192;
-    location / {
-      proxy_pass http://behind;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $http_host;
-      proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $http_host;
-    }
-  }
-}
-`;
-
 async function startNginx(runFolder: RunFolder, upstream: number): Promise<Target | undefined> {
-  const folder = join(runFolder.path, 'nginx');
-  mkdirSync(folder, { recursive: true });
-  const port = await freePort();
-  const config = join(folder, 'nginx.conf');
-  writeFileSync(config, nginxConfig(folder, port, upstream));
-  const child = spawn('nginx', ['-p', folder, '-c', config, '-e', join(folder, 'error.log')], {
-    stdio: ['ignore', 2, 2],
-  });
-  const ended = Promise.race([once(child, 'error'), once(child, 'exit')]).then(
-    () => 'ended',
-    () => 'ended',
-  );
-  while (!(await isListening(port)))
-    if ((await Promise.race([ended, delay(50)])) === 'ended') return undefined;
-  const pid = child.pid ?? 0;
+  const started = await peerProxy('nginx')?.(join(runFolder.path, 'nginx'), upstream);
+  if (!started) return undefined;
+  const pid = started.child.pid ?? 0;
   runFolder.remember(pid);
   pin(pid, cores.proxy);
-  return { name: 'nginx', port, pid };
+  return { name: 'nginx', port: started.port, pid };
 }
 
 async function startOurs(

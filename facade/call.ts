@@ -2,6 +2,7 @@
 // can stand before our connections (answer-cache.ts).
 import type { Connection } from './connection.ts';
 import type { HeaderList } from './headers.ts';
+import type { Place } from './line.ts';
 import type { ClientBody } from './request-body.ts';
 import { type BodyLength, requestHead } from './request-head.ts';
 
@@ -62,11 +63,11 @@ export class Call implements Answering {
   isOver = false;
   /** Undefined as long as it waits for one. */
   connection: Connection | undefined;
-  /** Told when it is aborted while it waits. */
-  readonly #waits: Set<Call>;
+  /** Among those that wait for one. */
+  place: Place<Call> | undefined;
 
   /** @throws UpstreamError bad_request */
-  constructor(asked: Asked, handler: AnswerHandler, host: string, waits: Set<Call>) {
+  constructor(asked: Asked, handler: AnswerHandler, host: string) {
     const { method, path, headers, body } = asked;
     const head = requestHead(method, path, headers, host, lengthOf(body));
     const isSmall = body instanceof Uint8Array && body.length <= smallBytesMax;
@@ -75,7 +76,6 @@ export class Call implements Answering {
     this.body = isSmall ? null : body;
     this.mayRepeat = asked.mayRepeat === true && body === null;
     this.handler = handler;
-    this.#waits = waits;
   }
 
   pause(): void {
@@ -91,7 +91,7 @@ export class Call implements Answering {
     this.mayRepeat = false;
     if (this.connection) this.connection.fail(error);
     else {
-      this.#waits.delete(this);
+      this.place?.leave();
       this.fail(error);
     }
   }

@@ -9,15 +9,14 @@ test('each is late after its own time, in the order in which they began, and not
   const begin = (name: string) => {
     const since = performance.now();
     const waiter = { late: () => late.push({ name, afterMs: performance.now() - since }) };
-    deadlines.begin(waiter);
-    return waiter;
+    return deadlines.begin(waiter);
   };
   begin('first');
   const ended = begin('ended');
   const begun = performance.now();
   await until(() => performance.now() - begun > msMax / 2, 'half of the time');
   begin('second');
-  deadlines.end(ended);
+  ended.leave();
   await until(() => late.length === 2, 'both');
   begin('third, after a rest');
   await until(() => late.length === 3, 'the third');

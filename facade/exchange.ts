@@ -2,7 +2,7 @@
 // request, with methods that its connection calls; no stream stands between the two connections, each holds the other back by itself.
 import type { ServerResponse } from 'node:http';
 import type { AnswerHandler, Answering } from './call.ts';
-import type { Deadlines } from './deadlines.ts';
+import type { Deadline, Deadlines } from './deadlines.ts';
 import { UpstreamError } from './errors.ts';
 import { endToEnd, firstOf, type HeaderList, without } from './headers.ts';
 
@@ -61,7 +61,7 @@ export class Exchange implements AnswerHandler {
   #length = -1;
   /** All of a small body, as long as its end has not been seen. */
   #whole: Buffer | undefined;
-  #isTimed = false;
+  #deadline: Deadline | undefined;
   #isStream = false;
   #isWatchingDrain = false;
   #mayInform: boolean;
@@ -86,9 +86,7 @@ export class Exchange implements AnswerHandler {
 
   /** The request has been sent: from now on the upstream is waited for. */
   startClock(): void {
-    if (this.#state !== 'asking' || this.#isTimed) return;
-    this.#isTimed = true;
-    this.#deadlines.begin(this);
+    if (this.#state === 'asking') this.#deadline ??= this.#deadlines.begin(this);
   }
 
   late(): void {
@@ -156,7 +154,7 @@ export class Exchange implements AnswerHandler {
 
   #over(error?: unknown): void {
     this.#state = 'over';
-    if (this.#isTimed) this.#deadlines.end(this);
+    this.#deadline?.leave();
     if (this.#isStream) this.#streams.delete(this);
     this.#events.onEnd?.(error);
   }
@@ -170,7 +168,7 @@ export class Exchange implements AnswerHandler {
 
   #sendHead(status: number, endToEndHeaders: HeaderList): void {
     const response = this.#response;
-    if (this.#isTimed) this.#deadlines.end(this);
+    this.#deadline?.leave();
     const headers = this.#events.onAnswer({
       status,
       headers: status === 204 ? without(endToEndHeaders, 'content-length') : endToEndHeaders,

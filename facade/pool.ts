@@ -1,9 +1,10 @@
 // Connections to one origin. Who was used last is used next: a few stay warm, and the others end. Bounded, and so are those who wait.
 import { type AnswerHandler, type Asked, Call, type Dispatch } from './call.ts';
 import { Connection, type ConnectionOwner } from './connection.ts';
-import { Deadlines } from './deadlines.ts';
+import { type Deadline, Deadlines } from './deadlines.ts';
 import { Dial } from './dial.ts';
 import { UpstreamError } from './errors.ts';
+import { Line } from './line.ts';
 import type { Limits } from './options.ts';
 
 /** An unused connection is kept for so long, where the upstream does not say for how long it keeps it. */
@@ -21,19 +22,23 @@ export class Pool implements Dispatch, ConnectionOwner {
   readonly #host: string;
   readonly #connectionsMax: number;
   readonly #deadlines: Deadlines;
-  readonly #waits = new Set<Call>();
+  readonly #waits = new Line<Call>();
   readonly #all = new Set<Connection>();
   /** Used last is last. */
   readonly #free: Connection[] = [];
-  /** Have had their answer in this turn of the event loop. */
-  #resting: Connection[] = [];
+  /** Have had their answer since the event loop has last asked the system for news. */
+  #answered: Connection[] = [];
+  /** Have had it before that. */
+  #rested: Connection[] = [];
   readonly #wake = () => {
-    const rested = this.#resting;
-    this.#resting = [];
+    const rested = this.#rested;
+    this.#rested = this.#answered;
+    this.#answered = [];
+    if (this.#rested.length > 0) setImmediate(this.#wake);
     for (const connection of rested) if (this.#all.has(connection)) this.#offer(connection);
     this.#grow();
   };
-  readonly #connecting = new Set<Connection>();
+  readonly #connecting = new Map<Connection, Deadline>();
   #sweep: NodeJS.Timeout | undefined;
   #closing: PromiseWithResolvers<void> | undefined;
 
@@ -52,7 +57,7 @@ export class Pool implements Dispatch, ConnectionOwner {
   dispatch(asked: Asked, handler: AnswerHandler): void {
     let call: Call;
     try {
-      call = new Call(asked, handler, this.#host, this.#waits);
+      call = new Call(asked, handler, this.#host);
     } catch (error) {
       const never = { rawHeaders: [], pause() {}, resume() {}, abort() {} };
       handler.onResponseError(never, error instanceof Error ? error : new Error(String(error)));
@@ -72,7 +77,7 @@ export class Pool implements Dispatch, ConnectionOwner {
 
   destroy(): Promise<void> {
     const closed = this.close();
-    for (const call of this.#waits) call.abort(stopped());
+    while (this.#waits.first) this.#waits.first.of.abort(stopped());
     for (const connection of this.#all) connection.fail(stopped());
     return closed;
   }
@@ -83,16 +88,18 @@ export class Pool implements Dispatch, ConnectionOwner {
       this.#offer(connection);
       return;
     }
-    // Many a server ends a connection with its answer, and does not say so: that has often come already, and is read first.
-    this.#resting.push(connection);
-    if (this.#resting.length === 1) setImmediate(this.#wake);
+    // Many a server ends a connection with its answer, and does not say so; a broken one sends more than the answer. That has often come
+    // already, and is read first: libuv takes what there is of a socket, and learns of its end when it next asks the system. An
+    // immediate runs before that, and one that was set by it after.
+    this.#answered.push(connection);
+    if (this.#answered.length + this.#rested.length === 1) setImmediate(this.#wake);
   }
 
   #offer(connection: Connection): void {
-    const [next] = this.#waits;
+    const next = this.#waits.first;
     if (next) {
-      this.#waits.delete(next);
-      connection.send(next);
+      next.leave();
+      connection.send(next.of);
     } else if (this.#closing) connection.fail(stopped());
     else {
       connection.freeSince = performance.now();
@@ -106,8 +113,7 @@ export class Pool implements Dispatch, ConnectionOwner {
     this.#all.delete(connection);
     const at = this.#free.lastIndexOf(connection);
     if (at >= 0) this.#free.splice(at, 1);
-    const [next] = this.#waits;
-    if (error && next) next.abort(error);
+    if (error) this.#waits.first?.of.abort(error);
     this.#grow();
     this.#endWhenEmpty();
   }
@@ -131,25 +137,25 @@ export class Pool implements Dispatch, ConnectionOwner {
     else if (this.#waits.size >= waitsMax)
       call.abort(new UpstreamError('upstream_busy', 'too many wait for a connection'));
     else {
-      this.#waits.add(call);
+      call.place = this.#waits.join(call);
       this.#grow();
     }
   }
 
   /** As many connections are opened as are waited for, beside those that will be free in a moment. */
   #grow(): void {
-    const needed = this.#waits.size - this.#resting.length;
+    const needed = this.#waits.size - this.#answered.length - this.#rested.length;
     while (this.#connecting.size < needed && this.#all.size < this.#connectionsMax) {
       const connection = new Connection(this.#dial, this);
-      this.#connecting.add(connection);
+      this.#connecting.set(connection, this.#deadlines.begin(connection));
       this.#all.add(connection);
-      this.#deadlines.begin(connection);
     }
   }
 
   /** Or has failed to. */
   #hasConnected(connection: Connection): void {
-    if (this.#connecting.delete(connection)) this.#deadlines.end(connection);
+    this.#connecting.get(connection)?.leave();
+    this.#connecting.delete(connection);
   }
 
   #isFresh({ freeSince, keptMs }: Connection, nowMs: number): boolean {

@@ -3,10 +3,11 @@
 import type { EventEmitter } from 'node:events';
 import type { Logger } from 'pino';
 import { Breaker, type BreakerLimits, type BreakerState, type Verdict } from './breaker.ts';
-import { Deadlines, type Waiter } from './deadlines.ts';
+import { type Deadline, Deadlines, type Waiter } from './deadlines.ts';
 import type { Found } from './find-instances.ts';
 import type { HealthLimits } from './health.ts';
 import { type Instance, type InstanceLimits, type InstanceStatus, Instances } from './instances.ts';
+import { Line, type Place } from './line.ts';
 import type { Pool } from './pool.ts';
 
 /** How an exchange ended. */
@@ -121,6 +122,8 @@ class Waiting implements Waiter {
   readonly #upstream: Upstream;
   readonly #resolve: (entry: Entry) => void;
   readonly #gone = () => this.#upstream.turnAway(this, turnedAway.gone);
+  place: Place<Waiting> | undefined;
+  deadline: Deadline | undefined;
 
   constructor(upstream: Upstream, client: EventEmitter | undefined, resolve: (entry: Entry) => void) {
     this.#upstream = upstream;
@@ -134,6 +137,7 @@ class Waiting implements Waiter {
   }
 
   settle(entry: Entry): void {
+    this.deadline?.leave();
     this.#client?.off('close', this.#gone);
     this.#resolve(entry);
   }
@@ -144,7 +148,7 @@ export class Upstream {
   readonly #deps: UpstreamDeps;
   readonly #breaker: Breaker;
   readonly #instances: Instances;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Line<Waiting>();
   readonly #deadlines: Deadlines;
   readonly #turns: Turn[] = [];
   #inFlight = 0;
@@ -177,8 +181,8 @@ export class Upstream {
     if (this.#waiting.size >= this.#deps.limits.upstreamQueueMax) return this.#refuse(turnedAway.busy);
     const { promise, resolve } = Promise.withResolvers<Entry>();
     const waiting = new Waiting(this, client, resolve);
-    this.#waiting.add(waiting);
-    this.#deadlines.begin(waiting);
+    waiting.place = this.#waiting.join(waiting);
+    waiting.deadline = this.#deadlines.begin(waiting);
     return promise;
   }
 
@@ -214,9 +218,7 @@ export class Upstream {
   }
 
   turnAway(waiting: Waiting, why: TurnedAway): void {
-    if (!this.#waiting.delete(waiting)) return;
-    this.#deadlines.end(waiting);
-    waiting.settle(this.#refuse(why));
+    if (waiting.place?.leave()) waiting.settle(this.#refuse(why));
   }
 
   status(): UpstreamStatus {
@@ -237,7 +239,7 @@ export class Upstream {
   }
 
   async stop(): Promise<void> {
-    for (const waiting of this.#waiting) this.turnAway(waiting, turnedAway.busy);
+    this.#turnAwayAll(turnedAway.busy);
     this.#deadlines.stop();
     await this.#instances.stop();
   }
@@ -262,13 +264,16 @@ export class Upstream {
 
   /** Those who wait go in their order, as far as there is room. */
   #letIn(): void {
-    for (const waiting of this.#waiting) {
+    for (let first = this.#waiting.first; first; first = this.#waiting.first) {
       const entry = this.#tryEnter();
       if (entry === 'full') return;
-      this.#waiting.delete(waiting);
-      this.#deadlines.end(waiting);
-      waiting.settle(entry);
+      first.leave();
+      first.of.settle(entry);
     }
+  }
+
+  #turnAwayAll(why: TurnedAway): void {
+    while (this.#waiting.first) this.turnAway(this.#waiting.first.of, why);
   }
 
   #refuse(why: TurnedAway): TurnedAway {
@@ -283,6 +288,6 @@ export class Upstream {
     if (this.#turns.length > turnsMax) this.#turns.shift();
     events.breakerTurned(this.name, to);
     log[to === 'open' ? 'error' : 'info']({ upstream: this.name, to, why }, 'a breaker has turned');
-    if (to === 'open') for (const waiting of this.#waiting) this.turnAway(waiting, turnedAway.breaker);
+    if (to === 'open') this.#turnAwayAll(turnedAway.breaker);
   }
 }

@@ -2,12 +2,11 @@
 // peers as their own documentation has them.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { setTimeout as pause } from 'node:timers/promises';
+import { isListening, peerProxy, type StartedProxy } from '../../bench/peer-proxies.ts';
 import { rolloutFlag } from '../../capability/flag-file.ts';
 import { startRecordingUpstream } from './recording-upstream.ts';
 import type { Stage } from './run-case.ts';
@@ -21,36 +20,10 @@ export type ProxyStage = Stage & {
 };
 
 const root = join(import.meta.dirname, '..', '..');
-const peers = join(root, 'var', 'peers', 'usr');
-const startMsMax = 20_000;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
-  return address.port;
-}
-
-async function isListening(port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1');
-  try {
-    await once(socket, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    socket.destroy();
-  }
-}
-
-type Started = { readonly child: ChildProcess; readonly port: number };
 
 async function proxyOf(
   name: string,
-  start: (folder: string, upstream: number) => Promise<Started>,
+  start: (folder: string, upstream: number) => Promise<StartedProxy>,
 ): Promise<ProxyStage> {
   const folder = mkdtempSync(join(tmpdir(), 'banyan-faithful-'));
   const upstream = await startRecordingUpstream();
@@ -141,96 +114,11 @@ const startHttpProxy = (): Promise<ProxyStage> =>
     return { child, port: await listeningOf(child) };
   });
 
-/** Where a program is, the machine's own or the one that the set-up has unpacked. */
-const found = (program: string): string | undefined =>
-  [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', join(peers, 'sbin')]
-    .map((folder) => join(folder, program))
-    .find((file) => existsSync(file));
-
-async function startProgram(program: string, words: readonly string[], port: number): Promise<Started> {
-  const libraries = ['x86_64-linux-gnu', 'aarch64-linux-gnu'].map((machine) => join(peers, 'lib', machine));
-  const child = spawn(program, words, {
-    stdio: 'ignore',
-    env: { ...process.env, LD_LIBRARY_PATH: libraries.join(':') },
-  });
-  for (const end = Date.now() + startMsMax; !(await isListening(port)); await pause(20))
-    if (child.exitCode !== null || Date.now() > end) throw new Error(`${program} does not listen`);
-  return { child, port };
-}
-
-const nginxConfig = (folder: string, port: number, upstream: number) => `
-daemon off;
-master_process off;
-pid ${folder}/nginx.pid;
-error_log ${folder}/error.log crit;
-events { worker_connections 1024; }
-http {
-  access_log off;
-  client_body_temp_path ${folder}/body;
-  proxy_temp_path ${folder}/proxy;
-  fastcgi_temp_path ${folder}/fastcgi;
-  uwsgi_temp_path ${folder}/uwsgi;
-  scgi_temp_path ${folder}/scgi;
-  client_max_body_size 100m;
-  keepalive_requests 1000000;
-  upstream behind { server 127.0.0.1:${upstream} max_fails=0; keepalive 16; keepalive_requests 1000000; }
-  server {
-    listen 127.0.0.1:${port};
-    server_name shop.example;
-    location / {
-      proxy_pass http://behind;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $host;
-      proxy_set_header X-Forwarded-For $remote_addr;
-      proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $host;
-    }
-  }
-}
-`;
-
-const startNginx = (program: string): Promise<ProxyStage> =>
-  proxyOf('nginx', async (folder, upstream) => {
-    const port = await freePort();
-    const config = join(folder, 'nginx.conf');
-    mkdirSync(join(folder, 'logs'));
-    writeFileSync(config, nginxConfig(folder, port, upstream));
-    return startProgram(program, ['-p', folder, '-c', config, '-e', join(folder, 'error.log')], port);
-  });
-
-const haproxyConfig = (port: number, upstream: number) => `
-global
-  maxconn 1000
-defaults
-  mode http
-  timeout connect 3s
-  timeout client 30s
-  timeout server 30s
-  option forwardfor
-frontend clients
-  bind 127.0.0.1:${port}
-  http-request set-header X-Forwarded-Proto http
-  http-request set-header X-Forwarded-Host %[req.hdr(host)]
-  default_backend behind
-backend behind
-  server one 127.0.0.1:${upstream}
-`;
-
-const startHaproxy = (program: string): Promise<ProxyStage> =>
-  proxyOf('haproxy', async (folder, upstream) => {
-    const port = await freePort();
-    const config = join(folder, 'haproxy.cfg');
-    writeFileSync(config, haproxyConfig(port, upstream));
-    return startProgram(program, ['-db', '-f', config], port);
-  });
-
 /** Those that are there: @fastify/http-proxy always. */
 export async function startPeers(): Promise<ProxyStage[]> {
-  const [nginx, haproxy] = [found('nginx'), found('haproxy')];
-  return Promise.all([
-    ...(nginx === undefined ? [] : [startNginx(nginx)]),
-    ...(haproxy === undefined ? [] : [startHaproxy(haproxy)]),
-    startHttpProxy(),
-  ]);
+  const others = (['nginx', 'haproxy'] as const).flatMap((name) => {
+    const start = peerProxy(name);
+    return start ? [proxyOf(name, start)] : [];
+  });
+  return Promise.all([...others, startHttpProxy()]);
 }
