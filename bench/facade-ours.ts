@@ -16,6 +16,7 @@ import { createParity } from '../facade/parity.ts';
 import { Tallies } from '../facade/tallies.ts';
 import { createTracing } from '../facade/tracing.ts';
 import { createOwnerWrites } from '../facade/writes.ts';
+import { clientsId } from './http-load.ts';
 
 const fence = { owner: 'legacy', epoch: 1n, turn: null } as const;
 const reading = { is: 'read', hold: undefined, fence } as const;
@@ -65,8 +66,6 @@ const untranslated = {
     throw new Error('the flag is at 0 %');
   },
 };
-
-const clientsId = 'A'.repeat(22);
 
 const [legacy = '', many = '0', routes = '0', flagFile = ''] = process.argv.slice(2);
 const names = Array.from({ length: Number(many) }, (_, number) => `c${number}`);

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { claimRunFolder, type RunFolder } from '../scripts/run-folder.ts';
 import { startProcess } from '../scripts/supervise.ts';
-import type { Load, Loaded } from './http-load.ts';
+import { clientsCookie, type Load, type Loaded } from './http-load.ts';
 import { peerProxy } from './peer-proxies.ts';
 
 const cores = { proxy: '0', others: '1' };
@@ -116,7 +116,7 @@ export async function idleMib({ port, pid }: Target, connections: number, path: 
       await delay(number / 5); // 5,000 a second: more than its queue of connections would be refused
       const socket = connect(port, '127.0.0.1');
       await once(socket, 'connect');
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: shop.example\r\n\r\n`);
+      socket.write(`GET ${path} HTTP/1.1\r\nHost: shop.example\r\nCookie: ${clientsCookie}\r\n\r\n`);
       await once(socket, 'data');
       return socket;
     }),

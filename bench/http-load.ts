@@ -36,6 +36,10 @@ function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
 
+/** No flag of the benchmark sends this client to the service. */
+export const clientsId = 'A'.repeat(22);
+export const clientsCookie = `sid=0123456789abcdef; banyan_id=${clientsId}`;
+
 const read = Buffer.alloc(256 * 1024);
 const headEnd = Buffer.from('\r\n\r\n');
 
@@ -55,7 +59,7 @@ class Runner {
     const length = bodyBytes > 0 ? `Content-Type: application/json\r\nContent-Length: ${bodyBytes}\r\n` : '';
     this.#request = Buffer.concat([
       Buffer.from(
-        `${method} ${path} HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench/1\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\nCookie: sid=0123456789abcdef; banyan_id=AAAAAAAAAAAAAAAAAAAAAA\r\n${length}\r\n`,
+        `${method} ${path} HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench/1\r\nAccept: application/json\r\nAccept-Encoding: gzip\r\nCookie: ${clientsCookie}\r\n${length}\r\n`,
       ),
       Buffer.alloc(bodyBytes, 'x'),
     ]);

@@ -25,8 +25,13 @@ const kinds = { server: SpanKind.SERVER, client: SpanKind.CLIENT, consumer: Span
 
 const hrTime = (ms: number): HrTime => [Math.floor(ms / 1_000), Math.round((ms % 1_000) * 1e6)];
 
+/** Ids are parts of long strings, and a part that is kept keeps the whole. */
+const own = (id: string): string => Buffer.from(id, 'latin1').toString('latin1');
+
 function readable(span: Span, resource: Resource): ReadableSpan {
-  const { traceId, spanId, parentId, startMs, endMs, error } = span;
+  const { startMs, endMs, error } = span;
+  const [traceId, spanId] = [own(span.traceId), own(span.spanId)];
+  const parentId = span.parentId === undefined ? undefined : own(span.parentId);
   const context = { traceId, spanId, traceFlags: TraceFlags.SAMPLED };
   return {
     name: span.name,

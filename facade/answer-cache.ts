@@ -41,6 +41,9 @@ class Told implements Answering {
   abort(error: Error): void {
     this.#controller.abort(error);
   }
+
+  /** The cache may have it. */
+  giveBack(): void {}
 }
 
 const toHandler = (handler: AnswerHandler): Dispatcher.DispatchHandler => ({

@@ -3,6 +3,7 @@
 import { type AnswerHead, HeadEnd, notHttp, readHead } from './answer-head.ts';
 import type { Call } from './call.ts';
 import { Chunks } from './chunks.ts';
+import { giveBack, takeBuffer } from './read-buffers.ts';
 
 const readBytes = 64 * 1024;
 /**
@@ -10,7 +11,7 @@ const readBytes = 64 * 1024;
  * read on one socket while another is written to.
  */
 const shared = Buffer.allocUnsafeSlow(readBytes);
-/** From here on a body is read into buffers that are handed on, and not copied. */
+/** From here on a body is read into large buffers, which are handed on. */
 const largeBytesMin = readBytes / 2;
 
 export class AnswerReader {
@@ -40,7 +41,7 @@ export class AnswerReader {
 
   /** Where the next read goes. */
   get next(): Buffer {
-    this.#next ??= Buffer.allocUnsafeSlow(readBytes);
+    this.#next ??= takeBuffer();
     return this.#next;
   }
 
@@ -57,7 +58,10 @@ export class AnswerReader {
     const head = this.#head;
     this.#head = undefined;
     this.#chunks = undefined;
-    if (!this.#isLarge) this.#next = this.#usual;
+    if (!this.#isLarge && this.#next !== this.#usual) {
+      if (this.#next) giveBack(this.#next);
+      this.#next = this.#usual;
+    }
     this.#isLarge = false;
     return head?.isKept && this.#isClean && !this.#mayLie ? head.keptMs : undefined;
   }
@@ -164,7 +168,7 @@ export class AnswerReader {
       this.#next = undefined;
       if (!isUsual) return bytes.subarray(from, to);
     }
-    const data = Buffer.allocUnsafe(size);
+    const data = this.#next ? Buffer.allocUnsafe(size) : takeBuffer().subarray(0, size);
     bytes.copy(data, 0, from, to);
     return data;
   }

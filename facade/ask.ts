@@ -68,6 +68,7 @@ class Asking implements AnswerHandler {
     const body = this.#chunks.length === 1 && first ? first : Buffer.concat(this.#chunks, this.#bytes);
     const rawHeaders = this.#rawHeaders;
     this.#settle.resolve({ status: this.#status, rawHeaders, text: body.toString('utf8') });
+    for (const chunk of this.#chunks) this.#answering?.giveBack(chunk);
   }
 
   onResponseError(_answering: Answering, error: Error): void {

@@ -3,6 +3,7 @@
 import type { Connection } from './connection.ts';
 import type { HeaderList } from './headers.ts';
 import type { Place } from './line.ts';
+import { giveBack } from './read-buffers.ts';
 import type { ClientBody } from './request-body.ts';
 import { type BodyLength, requestHead } from './request-head.ts';
 
@@ -23,6 +24,8 @@ export type Answering = {
   resume(): void;
   /** Ends it, in whatever state it is; when it is over this does nothing. */
   abort(error: Error): void;
+  /** Once: nobody has this part of the body any more, and it may be written over. It need not be said. */
+  giveBack(chunk: Buffer): void;
 };
 
 /** Of each answer `onResponseEnd` or `onResponseError` comes last, and once. */
@@ -84,6 +87,10 @@ export class Call implements Answering {
 
   resume(): void {
     this.connection?.resume();
+  }
+
+  giveBack(chunk: Buffer): void {
+    giveBack(chunk);
   }
 
   abort(error: Error): void {

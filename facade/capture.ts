@@ -57,10 +57,10 @@ export class Capture {
     this.#unkept = undefined;
   }
 
-  /** A part of legacy's body. */
+  /** A part of legacy's body, which is written over afterwards. */
   data(chunk: Buffer): void {
     this.#bytes += chunk.length;
-    if (this.#bytes <= this.#bytesMax) this.#chunks.push(chunk);
+    if (this.#bytes <= this.#bytesMax) this.#chunks.push(Buffer.from(chunk));
     else {
       this.#chunks = [];
       this.#unkept = 'too_large';

@@ -15,7 +15,7 @@ export type Answered = {
 export type ForwardEvents = {
   /** Before the head goes out. @returns the headers to send */
   onAnswer(answer: Answered): HeaderList;
-  /** A part of the body, before it goes out. */
+  /** A part of the body, before it goes out. It is written over afterwards. */
   onData?(chunk: Buffer): void;
   /** Nothing but 1xx has been sent, and the client is still there. */
   onFailure(error: unknown): void;
@@ -130,7 +130,12 @@ export class Exchange implements AnswerHandler {
       this.#whole = chunk;
       return;
     }
-    if (this.#response.write(chunk)) return;
+    const response = this.#response;
+    const mayGoOn = response.write(chunk, (error) => error ?? answering.giveBack(chunk));
+    if (mayGoOn) return;
+    // So large a part is always too much for Node, also when the system takes all of it at once.
+    response.socket?.uncork();
+    if (response.writableLength === 0) return;
     answering.pause();
     if (this.#isWatchingDrain) return;
     this.#isWatchingDrain = true;

@@ -59,7 +59,7 @@ export class Pool implements Dispatch, ConnectionOwner {
     try {
       call = new Call(asked, handler, this.#host);
     } catch (error) {
-      const never = { rawHeaders: [], pause() {}, resume() {}, abort() {} };
+      const never = { rawHeaders: [], pause() {}, resume() {}, abort() {}, giveBack() {} };
       handler.onResponseError(never, error instanceof Error ? error : new Error(String(error)));
       return;
     }

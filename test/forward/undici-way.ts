@@ -38,6 +38,7 @@ const answering = (controller: Dispatcher.DispatchController): Answering => ({
   pause: () => controller.pause(),
   resume: () => controller.resume(),
   abort: (error) => controller.abort(error),
+  giveBack() {},
 });
 
 export function undiciWay(origin: string): Way {
