@@ -8,8 +8,8 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { claimRunFolder, type RunFolder } from '../scripts/run-folder.ts';
 import { startProcess } from '../scripts/supervise.ts';
+import { peerProxy } from '../test/faithful/peer-proxies.ts';
 import { clientsCookie, type Load, type Loaded } from './http-load.ts';
-import { peerProxy } from './peer-proxies.ts';
 
 const cores = { proxy: '0', others: '1' };
 

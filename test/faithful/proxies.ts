@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { isListening, peerProxy, type StartedProxy } from '../../bench/peer-proxies.ts';
 import { rolloutFlag } from '../../capability/flag-file.ts';
+import { isListening, peerProxy, type StartedProxy } from './peer-proxies.ts';
 import { startRecordingUpstream } from './recording-upstream.ts';
 import type { Stage } from './run-case.ts';
 

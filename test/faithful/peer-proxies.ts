@@ -5,14 +5,14 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { freePort } from '../scripts/private-server.ts';
+import { freePort } from '../../scripts/private-server.ts';
 
 export type StartedProxy = { readonly child: ChildProcess; readonly port: number };
 
 /** Puts the configuration of a proxy into a folder. @returns the words that start it */
 type Configure = (folder: string, port: number, upstream: number) => string[];
 
-const unpacked = join(import.meta.dirname, '..', 'var', 'peers', 'usr');
+const unpacked = join(import.meta.dirname, '..', '..', 'var', 'peers', 'usr');
 const startMsMax = 20_000;
 
 export async function isListening(port: number): Promise<boolean> {
