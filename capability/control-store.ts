@@ -101,7 +101,18 @@ export async function readCapability(sql: Sql, name: string): Promise<Capability
   return { name, phase: row.phase, version: String(row.version), changedAt: String(row.changedAt) };
 }
 
-/** What routing needs to know of every capability, in one statement. */
+/** What the server says of a table, a column or a right that another version of Banyan has. */
+const otherVersion = new Set([
+  'ER_NO_SUCH_TABLE',
+  'ER_BAD_FIELD_ERROR',
+  'ER_TABLEACCESS_DENIED_ERROR',
+  'ER_COLUMNACCESS_DENIED_ERROR',
+]);
+
+/**
+ * What routing needs to know of every capability, in one statement.
+ * @throws ControlStoreError when the control store is not of this version of Banyan
+ */
 export async function readStandings(sql: Sql): Promise<ReadonlyMap<string, Standing>> {
   const found = await rows(
     sql,
@@ -110,7 +121,13 @@ export async function readStandings(sql: Sql): Promise<ReadonlyMap<string, Stand
        CAST(s.round AS CHAR) AS round, s.guarded, r.reason, DATE_FORMAT(r.returned_at, '%Y-%m-%dT%TZ') AS returnedAt
      FROM capability c LEFT JOIN read_shift s ON s.capability = c.name
        LEFT JOIN read_return r ON r.capability = s.capability AND r.round = s.round`,
-  );
+  ).catch((error) => {
+    if (!otherVersion.has(error.code)) throw error;
+    throw new ControlStoreError(
+      `the control store is not of this version of Banyan (${error.message}): run "banyan install"`,
+      { cause: error },
+    );
+  });
   return new Map(
     found.map(({ name, phase, ready, round, guarded, reason, returnedAt }) => {
       if (!isPhase(phase))

@@ -102,6 +102,17 @@ test('phases and evidence are followed; away, hanging or back, the last word sta
   await road.cut();
 });
 
+test('a control store of an older Banyan is called by its name, and what to do', async () => {
+  await using database = await testDatabase('legacy', 'control');
+  const { sql } = database;
+  for (const change of ['DROP TABLE read_shift', 'ALTER TABLE evidence RENAME COLUMN withdrawn_at TO gone']) {
+    await sql.query(change);
+    await expect(readStandings(sql)).rejects.toThrow(
+      /the control store is not of this version of Banyan \(.+\): run "banyan install"/,
+    );
+  }
+});
+
 test('without a control store at the start nothing is known, and it comes when it comes', async () => {
   await using database = await testDatabase('legacy', 'control');
   await database.sql.query("INSERT INTO capability (name, phase) VALUES ('reviews', 'reads')");
