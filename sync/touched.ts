@@ -64,6 +64,7 @@ export class Touched implements Companion {
   readonly #saved = new Map<string, string>();
   readonly #mismatches = new Map<string, Mismatch>();
   #parts = new Map<string, Part[]>();
+  #handovers = 0;
   #savedAt = 0;
   #againAt = 0;
   /** Everything that was touched before it is to be proven now: a change of owner waits for it. */
@@ -99,8 +100,9 @@ export class Touched implements Companion {
     this.#wake();
   }
 
-  /** What waits is the other side's now, and never looked at here. */
+  /** What waits, or is still read again, is the other side's now, and never looked at here. */
   handedOver(): void {
+    this.#handovers += 1;
     this.#keys.forget();
   }
 
@@ -150,8 +152,12 @@ export class Touched implements Companion {
     // Who watches has proven everything before it gave up the writes.
     if (!state || !isApplying()) return;
     try {
-      if (from) await readAgain(from, state.position, this.passed.bind(this));
-      else await this.#saveUpTo(state);
+      if (from) {
+        const before = this.#handovers;
+        await readAgain(from, state.position, (mapping, rows, shape) => {
+          if (this.#handovers === before) this.passed(mapping, rows, shape);
+        });
+      } else await this.#saveUpTo(state);
     } catch (error) {
       if (signal.aborted) return;
       if (isDisconnected(error) || (error instanceof BinlogError && error.code === 'unreachable'))

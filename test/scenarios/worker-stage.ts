@@ -87,10 +87,14 @@ export async function startWorkerStage(): Promise<WorkerStage> {
     },
     async quiet(worker) {
       await pair.aligned();
-      await until('what was applied to be proven', async () => {
-        const streams = await worker.status();
-        return streams.length === 2 && streams.every(({ unproven }) => unproven === 0);
-      });
+      await until(
+        'what was applied to be proven',
+        async () => {
+          const streams = await worker.status();
+          return streams.length === 2 && streams.every(({ unproven }) => unproven === 0);
+        },
+        { explain: async () => `${JSON.stringify(await worker.status())}; ${pair.logs()}` },
+      );
     },
     [Symbol.asyncDispose]: () => pair[Symbol.asyncDispose](),
   };

@@ -64,7 +64,13 @@ const stream = async (from: Side = 'legacy') => {
   const streams: unknown = await (await fetch(`${worker.url}/api/status`)).json();
   const all = (
     streams as {
-      streams: { source: string; unproven: number; mismatched: number; lagMs: number | null }[];
+      streams: {
+        source: string;
+        state: string;
+        unproven: number;
+        mismatched: number;
+        lagMs: number | null;
+      }[];
     }
   ).streams;
   return all.find(({ source }) => source === from);
@@ -247,6 +253,40 @@ test('the first rows of a new owner are looked at, however long their commit tak
   await run('legacy', 'DROP TRIGGER spoil', false);
   expect(await verified(pair, things, '--repair', '--execute')).toMatchObject({ ok: true, repaired: 1 });
   await pair.turn('legacy');
+});
+
+test('what a killed worker had not looked at is not looked at when the owner has changed meanwhile', {
+  timeout: 60_000,
+}, async () => {
+  await pair.turn('service');
+  const sql = await pair.connect('service');
+  // Nobody can look at it.
+  await sql.query('LOCK TABLES bulk WRITE');
+  await sql.query('INSERT INTO bulk VALUES (31, 1)');
+  await pair.aligned('service');
+  expect((await stream('service'))?.unproven).toBeGreaterThan(0);
+  await worker.kill();
+  await sql.query('UNLOCK TABLES');
+  sql.destroy();
+  const upTo = async () => {
+    const [row] = await pair.service.query(
+      "SELECT position FROM banyan.banyan_proven_up_to WHERE capability = ? AND source = 'service'",
+      [things],
+    );
+    return String(row?.position);
+  };
+  const before = await upTo();
+  // The stream itself begins further on.
+  const { sprung, release } = pair.service.relay.holdAtPart(`_state = '${before.split('@')[0]}'`);
+  worker = await pair.startWorker();
+  await sprung;
+  await pair.turn('legacy');
+  await until('who watches', async () => (await stream('service'))?.state === 'watch');
+  release();
+  await until('all has been read again', async () => (await upTo()) !== before, {
+    explain: async () => JSON.stringify(await stream('service')) + pair.logs(),
+  });
+  expect((await stream('service'))?.unproven).toBe(0);
 });
 
 test('what is too much to look at is counted, until a verification proves it', {
