@@ -49,15 +49,20 @@ export type WorkerStage = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-/** Each write of a row on the service's side is counted there, in `written`. */
+/** Each write of a row on the service's side is counted there, in `written`, and what it wrote stands in `wrote`. */
 export async function startWorkerStage(): Promise<WorkerStage> {
   const counting = (event: 'INSERT' | 'UPDATE') =>
     `CREATE TRIGGER count_${event} AFTER ${event} ON thing FOR EACH ROW
-       INSERT INTO written VALUES (NEW.id, 1) ON DUPLICATE KEY UPDATE n = n + 1;`;
+       BEGIN
+         INSERT INTO written VALUES (NEW.id, 1) ON DUPLICATE KEY UPDATE n = n + 1;
+         INSERT INTO wrote (id, v) VALUES (NEW.id, NEW.v);
+       END;`;
   const pair = await startPair({
     tables: ['thing'],
     ddl: 'CREATE TABLE thing (id INT PRIMARY KEY, v VARCHAR(40) NOT NULL);',
-    serviceDdl: `CREATE TABLE written (id INT PRIMARY KEY, n INT NOT NULL); ${counting('INSERT')} ${counting('UPDATE')}`,
+    serviceDdl: `CREATE TABLE written (id INT PRIMARY KEY, n INT NOT NULL);
+      CREATE TABLE wrote (at INT AUTO_INCREMENT PRIMARY KEY, id INT NOT NULL, v VARCHAR(40) NOT NULL);
+      ${counting('INSERT')} ${counting('UPDATE')}`,
   });
   let ids = 0;
   const stage: WorkerStage = {
