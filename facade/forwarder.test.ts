@@ -209,3 +209,32 @@ test('a small body goes on in one piece with its length, however it came', async
   expect(legacy.heard()).toMatch(/content-length: 2\r\n\r\nab$/);
   expect(legacy.heard()).not.toMatch(/transfer-encoding/i);
 });
+
+test('large answers do not mix, though what they are read into is used again: whoever reads slowly, or leaves', async () => {
+  const bytes = 3 * mib;
+  await using legacy = await upstream((asked, response) => {
+    const mark = Number(asked.url?.slice(1));
+    response.writeHead(200, { 'Content-Length': bytes }).end(Buffer.alloc(bytes, mark));
+  });
+  await using facade = await startFacade({ legacy: legacy.url });
+  const get = async (mark: number) => {
+    const asked = request(`${facade.url}/${mark}`, { agent: false }).end();
+    const [answer] = await once(asked, 'response');
+    return { mark, asked, answer: answer.pause() };
+  };
+  for (let round = 0; round < 3; round++) {
+    // More than there are buffers, and all of them stand still at first.
+    const open = await Promise.all(Array.from({ length: 48 }, (_, number) => get(round * 48 + number)));
+    const read = open.map(async ({ mark, asked, answer }, number) => {
+      if (number % 3 === 0) return void asked.destroy();
+      let whole = 0;
+      for await (const chunk of answer) {
+        whole += chunk.length;
+        if (chunk.some((byte: number) => byte !== mark))
+          throw new Error(`a byte of another answer in ${mark}`);
+      }
+      expect({ mark, whole }).toEqual({ mark, whole: bytes });
+    });
+    await Promise.all(read);
+  }
+});

@@ -118,7 +118,10 @@ export function peerProxy(
       env: { ...process.env, LD_LIBRARY_PATH: libraries.join(':') },
     });
     for (const end = Date.now() + startMsMax; !(await isListening(port)); await delay(20))
-      if (child.exitCode !== null || Date.now() > end) throw new Error(`${program} does not listen`);
+      if (child.exitCode !== null || Date.now() > end) {
+        child.kill('SIGKILL');
+        throw new Error(`${program} does not listen on port ${port}: its configuration is in ${folder}`);
+      }
     return { child, port };
   };
 }

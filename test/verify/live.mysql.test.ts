@@ -60,6 +60,14 @@ const progress = async () => {
   return { state: String(row?.state), rows: Number(row?.rows_done ?? 0), text: String(row?.progress) };
 };
 
+const provenUpTo = async (from: Side) => {
+  const [row] = await pair.service.query(
+    'SELECT position FROM banyan.banyan_proven_up_to WHERE capability = ? AND source = ?',
+    [things, from],
+  );
+  return String(row?.position);
+};
+
 const stream = async (from: Side = 'legacy') => {
   const streams: unknown = await (await fetch(`${worker.url}/api/status`)).json();
   const all = (
@@ -235,15 +243,8 @@ test('the first rows of a new owner are looked at, however long their commit tak
   await until('they have passed', async () => (await unproven()) === skipped + 2, {
     explain: async () => JSON.stringify(await stream('service')) + pair.logs(),
   });
-  const watched = async () => {
-    const [row] = await pair.service.query(
-      "SELECT position FROM banyan.banyan_proven_up_to WHERE capability = ? AND source = 'legacy'",
-      [things],
-    );
-    return String(row?.position);
-  };
-  const before = await watched();
-  await until('a second has gone by', async () => (await watched()) !== before);
+  const before = await provenUpTo('legacy');
+  await until('a second has gone by', async () => (await provenUpTo('legacy')) !== before);
   expect(await unproven()).toBe(skipped + 2);
   await sql.query('UNLOCK TABLES');
   sql.destroy();
@@ -268,14 +269,7 @@ test('what a killed worker had not looked at is not looked at when the owner has
   await worker.kill();
   await sql.query('UNLOCK TABLES');
   sql.destroy();
-  const upTo = async () => {
-    const [row] = await pair.service.query(
-      "SELECT position FROM banyan.banyan_proven_up_to WHERE capability = ? AND source = 'service'",
-      [things],
-    );
-    return String(row?.position);
-  };
-  const before = await upTo();
+  const before = await provenUpTo('service');
   // The stream itself begins further on.
   const { sprung, release } = pair.service.relay.holdAtPart(`_state = '${before.split('@')[0]}'`);
   worker = await pair.startWorker();
@@ -283,7 +277,7 @@ test('what a killed worker had not looked at is not looked at when the owner has
   await pair.turn('legacy');
   await until('who watches', async () => (await stream('service'))?.state === 'watch');
   release();
-  await until('all has been read again', async () => (await upTo()) !== before, {
+  await until('all has been read again', async () => (await provenUpTo('service')) !== before, {
     explain: async () => JSON.stringify(await stream('service')) + pair.logs(),
   });
   expect((await stream('service'))?.unproven).toBe(0);
