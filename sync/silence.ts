@@ -1,7 +1,7 @@
 // A peer that is gone without a word (a firewall that forgot the connection, a half that was closed) would be waited
 // for without end. So while an answer is awaited, the server is asked by another connection what became of ours.
-import { Socket } from 'node:net';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { socketOf, unlessClosed } from './driver-socket.ts';
 
 const askAfterMs = 2_000;
 /** Whoever asks may be given no answer, too. */
@@ -9,10 +9,7 @@ const toldMsMax = 3_000;
 
 /** Ends it on our side at once: the driver's own way only says goodbye, and waits for the server to answer. */
 function cutOff(sql: Connection, why: string): void {
-  // The driver keeps its socket to itself.
-  const core: unknown = Reflect.get(sql, 'connection');
-  const stream: unknown = typeof core === 'object' && core !== null ? Reflect.get(core, 'stream') : undefined;
-  if (stream instanceof Socket) stream.destroy(new Error(`Connection lost: ${why}`));
+  socketOf(sql)?.destroy(new Error(`Connection lost: ${why}`));
   sql.destroy();
 }
 
@@ -69,7 +66,7 @@ export function heard(sql: Connection, connect: () => Promise<Connection>): Conn
       return async (...values: unknown[]) => {
         const end = watch(target, connect);
         try {
-          return await value.apply(target, values);
+          return await unlessClosed(target, value.apply(target, values));
         } finally {
           end();
         }

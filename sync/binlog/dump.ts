@@ -1,6 +1,7 @@
 // COM_BINLOG_DUMP on a mysql2 connection: the packets as raw events, in a queue whose bytes are bounded. A full
 // queue pauses the socket; the server then waits (its net_write_timeout was set for that, see session.ts).
 import type { Connection } from 'mysql2';
+import { unlessClosed } from '../driver-socket.ts';
 import type { FileOffset } from '../position.ts';
 import { BinlogError } from './errors.ts';
 import { type Dump, EventQueue, type ServerError } from './event-queue.ts';
@@ -177,8 +178,11 @@ export async function startDump(
   connection.on('end', () =>
     queue.close({ by: 'connection', cause: new Error('the server closed the connection') }),
   );
-  const refused = await new Promise<ServerError | undefined>((resolve, reject) =>
-    wire.addCommand(registerCommand(serverId, { onRegistered: resolve, onLost: reject })),
+  const refused = await unlessClosed(
+    connection,
+    new Promise<ServerError | undefined>((resolve, reject) => {
+      wire.addCommand(registerCommand(serverId, { onRegistered: resolve, onLost: reject }));
+    }),
   );
   if (refused) queue.close({ by: 'server-error', error: refused });
   else wire.addCommand(dumpCommand(payload, queue));

@@ -1,5 +1,7 @@
 // A connection that ends while the reader waits for an answer of its session: whoever waits hears of it. Without that a
 // stream never ends, and with it the whole worker stands still.
+import diagnostics from 'node:diagnostics_channel';
+import { Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serverUrl } from '../../test/databases.ts';
 import { openSession, type Session } from './session.ts';
@@ -41,6 +43,30 @@ test.each([
   }
 });
 
+test.each([
+  ['before the registration is answered', (session: Session) => session.dump(from)],
+  ['before a question is answered', (session: Session) => session.now()],
+] as const)('when it is closed here in the very moment that it ends there, %s', async (_, ask) => {
+  let socket: Socket | undefined;
+  const see = (message: unknown) => {
+    if (typeof message === 'object' && message && 'socket' in message && message.socket instanceof Socket)
+      socket ??= message.socket;
+  };
+  diagnostics.subscribe('net.client.socket', see);
+  const session = await open();
+  diagnostics.unsubscribe('net.client.socket', see);
+  relay.isStalled = true;
+  try {
+    const asked = ask(session);
+    // Before the driver hears of it: of a connection that is being closed it then tells nobody.
+    for (const news of ['error', 'close']) socket?.prependOnceListener(news, () => session.close());
+    setImmediate(() => relay.cutAll());
+    await expect(asked).rejects.toThrow('before the answer had come');
+  } finally {
+    relay.isStalled = false;
+  }
+});
+
 test('when the server says nothing more while the session is prepared', async () => {
   let answers = 0;
   // The greeting and the log-in are through by then.
@@ -50,7 +76,7 @@ test('when the server says nothing more while the session is prepared', async ()
     return bytes;
   };
   try {
-    await expect(open(300)).rejects.toThrow('no answer within 300 ms');
+    await expect(open(2_000)).rejects.toThrow('no answer within 2000 ms');
     expect(answers).toBe(5);
   } finally {
     relay.damage = undefined;

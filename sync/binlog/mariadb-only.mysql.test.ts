@@ -97,5 +97,6 @@ test('a million rows in one transaction, in flat memory', async () => {
     if (before > 0) peak = Math.max(peak, process.memoryUsage().rss - before);
   }
   expect([rows, sum]).toEqual([1_000_000, 500_000_500_000]);
-  expect(peak).toBeLessThan(64 * 1024 * 1024);
+  // V8 may take 64 MiB for what is young; the rows would be several hundred.
+  expect(peak).toBeLessThan(128 * 1024 * 1024);
 }, 60_000);

@@ -1,6 +1,6 @@
 // The connection of one dump: which server it is, what the session asks of it, and where to start.
-import { Socket } from 'node:net';
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
+import { socketOf, unlessClosed } from '../driver-socket.ts';
 import { type FileOffset, type Point, type Position, printPosition } from '../position.ts';
 import { type DumpStart, startDump } from './dump.ts';
 import { BinlogError } from './errors.ts';
@@ -43,9 +43,9 @@ export type Session = {
  * waits for an answer that there will be none.
  */
 function hangUp(connection: Connection, why = 'the connection to the source was closed here'): void {
-  const stream: unknown = Reflect.get(connection, 'stream');
+  const socket = socketOf(connection);
   connection.destroy();
-  if (stream instanceof Socket) stream.destroy(new Error(why));
+  socket?.destroy(new Error(why));
 }
 
 /** How long the server may wait for a reader that has paused the socket. */
@@ -59,9 +59,12 @@ function rowsOf(
   sql: string,
   values: readonly string[] = [],
 ): Promise<RowDataPacket[]> {
-  return new Promise((resolve, reject) =>
-    connection.query<RowDataPacket[]>({ sql, timeout: answerMsMax }, [...values], (error, rows) =>
-      error ? reject(error) : resolve(rows),
+  return unlessClosed(
+    connection,
+    new Promise((resolve, reject) =>
+      connection.query<RowDataPacket[]>({ sql, timeout: answerMsMax }, [...values], (error, rows) =>
+        error ? reject(error) : resolve(rows),
+      ),
     ),
   );
 }
@@ -236,8 +239,11 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     options.connectMsMax,
   );
   try {
-    await new Promise<void>((resolve, reject) =>
-      connection.connect((error) => (error ? reject(error) : resolve())),
+    await unlessClosed(
+      connection,
+      new Promise<void>((resolve, reject) =>
+        connection.connect((error) => (error ? reject(error) : resolve())),
+      ),
     );
     const [first] = await rowsOf(connection, 'SELECT VERSION() AS version');
     const serverVersion = String(first?.version);

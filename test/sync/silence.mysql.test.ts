@@ -1,3 +1,4 @@
+import { Socket } from 'node:net';
 import { createConnection } from 'mysql2/promise';
 import { expect, test } from 'vitest';
 import { heard } from '../../sync/silence.ts';
@@ -20,4 +21,20 @@ test('a lost answer is found out, also when whoever asks after it gets none', {
   let asked = 0;
   const sql = heard(await deaf(), () => (asked++ === 0 ? deaf() : createConnection(url)));
   await expect(sql.query('SELECT 1')).rejects.toThrow('Connection lost');
+});
+
+test('who waits for an answer hears of the end also when the connection is ended here in the very moment that it ends there', async () => {
+  await using relay = await startRelay(Number(new URL(url).port));
+  const through = new URL(url);
+  through.port = String(relay.port);
+  const driver = await createConnection(through.href);
+  driver.on('error', () => undefined);
+  const socket: unknown = Reflect.get(Reflect.get(driver, 'connection'), 'stream');
+  const sql = heard(driver, () => createConnection(url));
+  const asleep = sql.query('SELECT SLEEP(60)');
+  // Before the driver hears of it: of a connection that is being closed it then tells nobody.
+  if (socket instanceof Socket) socket.prependOnceListener('error', () => sql.destroy());
+  setImmediate(() => relay.cut());
+  await expect(asleep).rejects.toThrow('Connection lost');
+  await expect(sql.query('SELECT 1')).rejects.toThrow('closed state');
 });

@@ -1,0 +1,26 @@
+// What mysql2 keeps to itself: its socket, and that there will be no answer any more.
+import { Socket } from 'node:net';
+
+/** @param connection of either kind, with promises or with callbacks */
+export function socketOf(connection: object): Socket | undefined {
+  const core: unknown = Reflect.get(connection, 'connection') ?? connection;
+  const stream: unknown = typeof core === 'object' && core !== null ? Reflect.get(core, 'stream') : undefined;
+  return stream instanceof Socket ? stream : undefined;
+}
+
+/**
+ * The driver's answer. Where a connection is ended here in the moment that it ends there, the driver takes the one for the other, and
+ * tells nobody who waits.
+ * @throws Error when the connection is closed before it
+ */
+export async function unlessClosed<T>(connection: object, answer: Promise<T>): Promise<T> {
+  const socket = socketOf(connection);
+  const closed = Promise.withResolvers<never>();
+  const close = () => closed.reject(new Error('Connection lost: it was closed before the answer had come'));
+  socket?.once('close', close);
+  try {
+    return await Promise.race([answer, closed.promise]);
+  } finally {
+    socket?.off('close', close);
+  }
+}
