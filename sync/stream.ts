@@ -419,7 +419,6 @@ export class Stream {
   async #handleCommit(tx: Transaction, { position, trace }: CommitChange): Promise<void> {
     this.#tx = undefined;
     this.#state = { ...this.#state, position };
-    this.#heartbeats.push(...tx.heartbeats);
     if (trace?.isSampled && tx.rows > 0 && this.#traced.length < tracedMax)
       this.#traced.push({
         trace,
@@ -427,13 +426,18 @@ export class Stream {
         readAt: performance.now(),
         sourceSeconds: tx.sourceSeconds,
       });
-    if (tx.open) {
-      await this.#open(tx.open, tx.before);
-    } else if (tx.large) await this.#finishLarge(tx, tx.large);
-    else if (this.#builder.added > tx.addedBefore) {
-      this.#rows += tx.rows;
-      this.#transactions++;
+    try {
+      if (tx.open) await this.#open(tx.open, tx.before);
+      else if (tx.large) await this.#finishLarge(tx, tx.large);
+      else if (this.#builder.added > tx.addedBefore) {
+        this.#rows += tx.rows;
+        this.#transactions++;
+      }
+    } catch (error) {
+      this.#tx = tx; // it has not ended: it is taken back like any other
+      throw error;
     }
+    this.#heartbeats.push(...tx.heartbeats);
     if (tx.turn !== undefined) await this.#saveTurn(tx.turn);
     if (this.#transactions === 0) this.#passHeartbeats();
   }
