@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { createConnection } from 'mysql2/promise';
-import { popularProducts } from '../scripts/sample.ts';
+import { popularProducts } from '../scripts/sample-databases.ts';
 import { ledgerFaults } from '../test/story/shop-ledger.ts';
 import { type Shoppers, startShoppers } from '../test/story/shoppers.ts';
 import { type RunningStack, startStack } from '../test/story/stack.ts';

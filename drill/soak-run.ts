@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout as delay } from 'node:timers/promises';
-import { popularProducts } from '../scripts/sample.ts';
+import { popularProducts } from '../scripts/sample-databases.ts';
 import { type Shoppers, startShoppers } from '../test/story/shoppers.ts';
 import { chance } from '../test/sync/seed.ts';
 import { until } from '../test/sync/until.ts';

@@ -1,7 +1,7 @@
 // The drill of the whole: clients of the shop, the nightly batch, and reviews that change their owner there and back and there
 // again while everything that takes part is killed, frozen or cut off. Nobody may notice more than that.
 import { OptionsError } from '../capability/options.ts';
-import { popularProducts } from '../scripts/sample.ts';
+import { popularProducts } from '../scripts/sample-databases.ts';
 import { type Shoppers, startShoppers } from '../test/story/shoppers.ts';
 import { chance } from '../test/sync/seed.ts';
 import { until } from '../test/sync/until.ts';

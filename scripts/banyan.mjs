@@ -19,8 +19,9 @@ const main =
   words[0] === 'facade'
     ? [join(scripts, '..', 'facade', 'server.ts'), ...words.slice(1)]
     : [join(scripts, 'banyan.ts'), ...words];
-// For the worker V8 is asked to spend time rather than memory on garbage (as workerFlags of supervise.ts).
-if (words[0] === 'worker') main.unshift('--max-semi-space-size=16', '--max-old-space-size=128');
+// For these V8 is asked to spend time rather than memory on garbage (as facadeFlags and workerFlags of supervise.ts).
+if (words[0] === 'facade' || words[0] === 'worker') main.unshift('--max-semi-space-size=16');
+if (words[0] === 'worker') main.unshift('--max-old-space-size=128');
 const child = spawn(node, main, {
   stdio: 'inherit',
   // A command starts in less than half the time (https://nodejs.org/api/module.html#module-compile-cache).

@@ -10,10 +10,11 @@ export class ProcessError extends Error {
 }
 
 /**
- * Node's flags for the worker: it makes much garbage of short life, for which V8 would rather take memory than time.
+ * Node's flags for facade and worker: they make much garbage of short life, for which V8 would rather take memory than time.
  * (scripts/banyan.mjs gives the same.)
  */
-export const workerFlags = ['--max-semi-space-size=16', '--max-old-space-size=128'] as const;
+export const facadeFlags = ['--max-semi-space-size=16'] as const;
+export const workerFlags = [...facadeFlags, '--max-old-space-size=128'] as const;
 
 export type ProcessOptions = {
   /** For messages and the log file's name. */

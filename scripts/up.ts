@@ -7,7 +7,9 @@ import { describeOptions, OptionsError, parseOptions } from '../capability/optio
 import { CommandError } from './command.ts';
 import { PrivateServerError } from './private-server.ts';
 import { claimRunFolder, RunFolderBusyError } from './run-folder.ts';
-import { popularProducts, sampleOptions, startSample } from './sample.ts';
+import { startSample } from './sample.ts';
+import { popularProducts } from './sample-databases.ts';
+import { sampleOptions } from './sample-input.ts';
 import { removeStack, type Stack, writeStack } from './stack.ts';
 
 import { storyPace, tellStory } from './story.ts';

@@ -2,7 +2,7 @@
 // change of owner have in common.
 import { createConnection } from 'mysql2/promise';
 import { expect } from 'vitest';
-import { popularProducts } from '../../scripts/sample.ts';
+import { popularProducts } from '../../scripts/sample-databases.ts';
 import { type Relay, startRelay } from '../relay.ts';
 import { ledgerFaults } from './shop-ledger.ts';
 import { type Shoppers, startShoppers } from './shoppers.ts';
