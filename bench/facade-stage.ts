@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { claimRunFolder, type RunFolder } from '../scripts/run-folder.ts';
-import { startProcess } from '../scripts/supervise.ts';
+import { facadeFlags, startProcess } from '../scripts/supervise.ts';
 import { peerProxy } from '../test/faithful/peer-proxies.ts';
 import { clientsCookie, type Load, type Loaded } from './http-load.ts';
 
@@ -20,6 +20,8 @@ export type FacadeStage = {
   /** Undefined when it is not installed. */
   readonly nginx: Target | undefined;
   readonly httpProxy: Target;
+  /** The floor. */
+  readonly least: Target;
   /** The facade with an empty configuration. */
   readonly bare: Target;
   /** With one capability and one route. */
@@ -74,13 +76,21 @@ export async function onFacadeStage<T>(run: (stage: FacadeStage) => Promise<T>):
     const url = `http://127.0.0.1:${direct.port}`;
     const facade = (name: string, capabilities: number, routes: number) => {
       const flags = join(folder, `${name}.json`);
-      const words = [file('facade-ours.ts'), url, String(capabilities), String(routes), flags];
+      const words = [
+        ...facadeFlags,
+        file('facade-ours.ts'),
+        url,
+        String(capabilities),
+        String(routes),
+        flags,
+      ];
       return startOurs(runFolder, stops, name, words, cores.proxy);
     };
     return await run({
       direct,
       nginx: await startNginx(runFolder, direct.port),
       httpProxy: await startOurs(runFolder, stops, 'http-proxy', [file('facade-peer.ts'), url], cores.proxy),
+      least: await startOurs(runFolder, stops, 'least', [file('facade-least.ts'), url], cores.proxy),
       bare: await facade('bare', 0, 0),
       one: await facade('one', 1, 1),
       full: await facade('full', 20, 200),

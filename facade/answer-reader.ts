@@ -18,8 +18,6 @@ export class AnswerReader {
   readonly #usual: Buffer;
   /** Where the next read goes; undefined: into a new one. */
   #next: Buffer | undefined;
-  /** The answer under way is a large one: those on one connection are often alike. */
-  #isLarge = false;
   readonly #headEnd = new HeadEnd();
   /** What has come of a head that is not whole. */
   #part: Buffer | undefined;
@@ -58,11 +56,9 @@ export class AnswerReader {
     const head = this.#head;
     this.#head = undefined;
     this.#chunks = undefined;
-    if (!this.#isLarge && this.#next !== this.#usual) {
-      if (this.#next) giveBack(this.#next);
-      this.#next = this.#usual;
-    }
-    this.#isLarge = false;
+    // A connection that waits has none of the large ones, though its next answer may be as large: others have no more to read into.
+    if (this.#next && this.#next !== this.#usual) giveBack(this.#next);
+    this.#next = this.#usual;
     return head?.isKept && this.#isClean && !this.#mayLie ? head.keptMs : undefined;
   }
 
@@ -164,7 +160,6 @@ export class AnswerReader {
     // Of a head that came in parts.
     if (!isUsual && bytes !== this.#next) return bytes.subarray(from, to);
     if (size >= largeBytesMin) {
-      this.#isLarge = true;
       this.#next = undefined;
       if (!isUsual) return bytes.subarray(from, to);
     }

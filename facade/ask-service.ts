@@ -3,7 +3,7 @@ import type { EventEmitter } from 'node:events';
 import type { ServiceRequest, ServiceResponse, ServiceWrite } from '../acl/http.ts';
 import { ask, ClientGone, jsonOrText, type Question } from './ask.ts';
 import { type FaultCode, faultOf } from './errors.ts';
-import type { Limits } from './options.ts';
+import type { Limits } from './limits.ts';
 import type { RequestTrace, UpstreamSpan } from './request-trace.ts';
 import { Lease, type Outcome, type TurnedAway, type Upstream } from './upstream.ts';
 

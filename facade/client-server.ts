@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { BlockList } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import { answerClientError, answerUnderWay } from './client-error.ts';
-import type { Limits } from './options.ts';
+import type { Limits } from './limits.ts';
 import { isFromTrusted, isTrusted } from './passage.ts';
 import { requestIdOf } from './request-id.ts';
 

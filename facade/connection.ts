@@ -24,6 +24,14 @@ class Lost extends UpstreamError {
   }
 }
 
+/**
+ * The memory of a part that has been sent: at once, for a collection that comes for it late goes through all of the heap (V8 counts
+ * what its objects hold beyond it, and is soon in a hurry).
+ */
+function free({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0);
+}
+
 export class Connection implements Waiter, BodySink {
   readonly #owner: ConnectionOwner;
   readonly #socket: Socket;
@@ -93,13 +101,18 @@ export class Connection implements Waiter, BodySink {
 
   take(chunk: Buffer): boolean {
     const socket = this.#socket;
-    if (this.#stream?.bytes !== undefined) return socket.write(chunk);
-    socket.cork();
-    socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
-    socket.write(chunk);
-    const mayGoOn = socket.write('\r\n', 'latin1');
-    socket.uncork();
-    return mayGoOn;
+    const isChunked = this.#stream?.bytes === undefined;
+    if (isChunked) {
+      socket.cork();
+      socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1');
+    }
+    let mayGoOn = socket.write(chunk, (error) => error ?? free(chunk));
+    if (isChunked) {
+      mayGoOn = socket.write('\r\n', 'latin1');
+      socket.uncork();
+    }
+    // So large a part is always too much for Node, also when the system takes all of it at once.
+    return mayGoOn || socket.writableLength === 0;
   }
 
   ended(): void {

@@ -7,7 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Dispatch } from './call.ts';
 import { Deadlines } from './deadlines.ts';
 import { Exchange, type ForwardEvents } from './exchange.ts';
-import type { Limits } from './options.ts';
+import type { Limits } from './limits.ts';
 import { bodyTooLarge, ClientBody, hasBody } from './request-body.ts';
 
 export type Outgoing = {

@@ -7,7 +7,7 @@ import { jsonOrText } from './ask.ts';
 import type { Ask } from './ask-aside.ts';
 import { faultOf, StartError, UpstreamError } from './errors.ts';
 import { cookiesCalled } from './identity.ts';
-import type { Limits } from './options.ts';
+import type { Limits } from './limits.ts';
 
 export const identityHeader = 'banyan-identity';
 

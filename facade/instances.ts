@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { Ejection, type EjectionLimits, mayEject } from './ejection.ts';
 import type { Found } from './find-instances.ts';
 import { checkHealth, Health, type HealthLimits } from './health.ts';
-import type { Limits } from './options.ts';
+import type { Limits } from './limits.ts';
 import { Pool } from './pool.ts';
 
 export class Instance implements Found {

@@ -1,6 +1,13 @@
 // Connections to an upstream: which one is used, which one is not used again, and what becomes of a request on one that ends.
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  request,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import {
   createServer as createTlsServer,
   getCACertificates,
@@ -11,8 +18,9 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { AnswerHandler, Answering } from './call.ts';
 import { faultOf } from './errors.ts';
 import { Pool } from './pool.ts';
+import { ClientBody } from './request-body.ts';
 import { authority, certificate } from './test-certificates.ts';
-import { until } from './test-servers.ts';
+import { upstream as httpUpstream, until } from './test-servers.ts';
 
 const ok = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok';
 
@@ -56,6 +64,13 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 
+async function portOf(server: Server): Promise<number> {
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
+  return address.port;
+}
+
 /**
  * @param answer to a request, by its number on the connection and its path
  * @returns its paths, with the number of the connection each came on
@@ -79,14 +94,12 @@ async function upstream(answer: (socket: Socket, path: string, number: number, c
       }
     });
   }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
+  const port = await portOf(server);
   ends.push(() => {
     server.close();
     for (const socket of sockets) socket.destroy();
   });
-  return { paths, sockets, origin: `http://127.0.0.1:${address.port}` };
+  return { paths, sockets, origin: `http://127.0.0.1:${port}` };
 }
 
 function poolOf(origin: string, connectionsMax = 100, connectMsMax = 3_000, servername?: string): Pool {
@@ -179,15 +192,57 @@ test('an answer before all of its request is whole, and its connection is not us
   server.close();
 });
 
+test.each(['by its length', 'in chunks', 'in small chunks', 'over TLS'])(
+  'a large body arrives as it was, %s, and the memory of each part is given back when that is on its way',
+  async (how) => {
+    const sent = Buffer.from(Uint32Array.from({ length: 4 * 1024 * 1024 }, (_, number) => number).buffer);
+    let heard = Buffer.alloc(0);
+    let isHeldBack = false;
+    const answer = async (asked: IncomingMessage, response: ServerResponse) => {
+      await until(() => isHeldBack, 'the body to be held back');
+      heard = Buffer.concat(await asked.toArray());
+      response.end();
+    };
+    const isTls = how === 'over TLS';
+    const legacy = isTls ? createHttpsServer(certificate, answer) : createHttpServer(answer);
+    const port = await portOf(legacy.listen(0, '127.0.0.1'));
+    ends.push(() => legacy.close());
+    const pool = poolOf(`${isTls ? 'https' : 'http'}://127.0.0.1:${port}`, 100, 3_000, 'shop.test');
+    const parts: Buffer[] = [];
+    const told = new Told();
+    await using clients = await httpUpstream((raw, response) => {
+      const body = new ClientBody(raw, sent.length);
+      const flow = body.flow.bind(body);
+      body.flow = (sink) =>
+        flow({
+          take: (part) => {
+            parts.push(part);
+            const mayGoOn = sink.take(part);
+            isHeldBack ||= !mayGoOn;
+            return mayGoOn;
+          },
+          ended: () => sink.ended(),
+          failed: (error) => sink.failed(error),
+        });
+      pool.dispatch({ method: 'POST', path: '/', headers: [], body }, told);
+      told.told.promise.then(() => response.end());
+    });
+    const headers = how === 'by its length' ? { 'content-length': sent.length } : {};
+    const asked = request(clients.url, { method: 'POST', headers });
+    const step = how === 'in small chunks' ? 1024 : sent.length;
+    for (let at = 0; at < sent.length; at += step) asked.write(sent.subarray(at, at + step));
+    await once(asked.end(), 'response');
+    expect((await told.told.promise).status).toBe(200);
+    expect(heard.equals(sent)).toBe(true);
+    expect(parts.length).toBeGreaterThan(100);
+    expect(parts.map(({ buffer }) => buffer.byteLength).filter((bytes) => bytes > 0)).toEqual([]);
+  },
+);
+
 /** Of a client that has sent a part of it, and goes on later. */
 async function unfinishedBody() {
-  const { createServer: createHttpServer } = await import('node:http');
-  const { ClientBody } = await import('./request-body.ts');
   const server = createHttpServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
-  const socket = connect(address.port, '127.0.0.1');
+  const socket = connect(await portOf(server), '127.0.0.1');
   socket.on('error', () => {});
   socket.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 100\r\n\r\npart');
   const [raw] = await once(server, 'request');
@@ -294,10 +349,7 @@ test('over TLS: the certificate must be right, the next handshake is a short one
     socket.on('error', () => {});
     socket.on('data', () => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`));
   }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
-  const origin = `https://127.0.0.1:${address.port}`;
+  const origin = `https://127.0.0.1:${await portOf(server)}`;
   ends.push(() => server.close());
   const pool = poolOf(origin, 10, 3_000, 'shop.test');
   const first = await ask(pool);

@@ -4,8 +4,8 @@ import { Connection, type ConnectionOwner } from './connection.ts';
 import { type Deadline, Deadlines } from './deadlines.ts';
 import { Dial } from './dial.ts';
 import { UpstreamError } from './errors.ts';
+import type { Limits } from './limits.ts';
 import { Line } from './line.ts';
-import type { Limits } from './options.ts';
 
 /** An unused connection is kept for so long, where the upstream does not say for how long it keeps it. */
 const freeMsUsual = 4_000;

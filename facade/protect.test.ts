@@ -5,7 +5,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { createServer } from 'node:http';
 import { expect, test } from 'vitest';
 import type { ReadRoute, WriteRoute } from '../capability/capability.ts';
-import type { Limits } from './options.ts';
+import type { Limits } from './limits.ts';
 import { startDns } from './test-dns.ts';
 import { startFacade, type TestFacade, type TestServer, until, upstream } from './test-servers.ts';
 import type { OwnerWrites } from './writes.ts';

@@ -101,6 +101,8 @@ test('it serves, says of itself what it knows, and stops in order', async () => 
   expect(metrics).toContain(
     'banyan_facade_requests_total{capability="none",side="legacy",kind="other",status="2xx"} 1',
   );
+  // No Unleash has confirmed anything, and there is no control store: an age of 0 would say the opposite.
+  expect(metrics).not.toMatch(/^banyan_facade_(?:flags|control_store)_age_seconds /m);
   expect(await (await facade.ask('/api/status')).json()).toMatchObject({
     version: expect.any(String),
     uptimeSeconds: expect.any(Number),

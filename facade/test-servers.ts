@@ -8,8 +8,9 @@ import type { BanyanConfig, Capability, Route } from '../capability/capability.t
 import type { Standing } from '../capability/phase.ts';
 import type { UpstreamDeclaration } from '../capability/upstream.ts';
 import { createFacade, type Facade, type FacadeDeps } from './facade.ts';
+import type { Limits } from './limits.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
-import { type Limits, parseFacadeOptions } from './options.ts';
+import { parseFacadeOptions } from './options.ts';
 import { createParity, type Parity } from './parity.ts';
 import { Tallies } from './tallies.ts';
 import { Upstream } from './upstream.ts';

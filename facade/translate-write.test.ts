@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { expect, test } from 'vitest';
 import type { HttpWriteTranslator, LegacyWrite, ServiceResponse } from '../acl/http.ts';
-import { type Limits, parseFacadeOptions } from './options.ts';
+import type { Limits } from './limits.ts';
+import { parseFacadeOptions } from './options.ts';
 import { oneUpstream, upstream } from './test-servers.ts';
 import { type TranslateWriteDeps, translateWrite } from './translate-write.ts';
 

@@ -2,7 +2,7 @@
 import type { HttpWriteTranslator, LegacyAnswer, LegacyWrite, ServiceResponse } from '../acl/http.ts';
 import type { IsError, IsRefusal } from '../capability/capability.ts';
 import { type AskServiceDeps, askService, ServiceFault } from './ask-service.ts';
-import type { Limits } from './options.ts';
+import type { Limits } from './limits.ts';
 import type { RequestTrace } from './request-trace.ts';
 import { translating } from './translate.ts';
 

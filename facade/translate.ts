@@ -4,7 +4,7 @@ import type { HttpReadTranslator, LegacyAnswer, LegacyRequest } from '../acl/htt
 import { TranslationError } from '../acl/translation-error.ts';
 import type { IsError } from '../capability/capability.ts';
 import { type AskServiceDeps, askService, ServiceFault } from './ask-service.ts';
-import type { Limits } from './options.ts';
+import type { Limits } from './limits.ts';
 import type { RequestTrace } from './request-trace.ts';
 
 export type TranslateReadDeps = {

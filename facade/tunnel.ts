@@ -8,7 +8,7 @@ import type { Logger } from 'pino';
 import { type FaultCode, faultBody, faultOf, faults, UpstreamError } from './errors.ts';
 import type { Found } from './find-instances.ts';
 import { endToEnd, type HeaderList } from './headers.ts';
-import type { Limits } from './options.ts';
+import type { Limits } from './limits.ts';
 
 export type Handshake = {
   readonly upstream: Found;
