@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { writeFlagFile } from '../../capability/flag-file.ts';
 import { until } from '../sync/until.ts';
-import { type FacadeProcess, type Flagged, idsOf, startFlagged } from './flagged.ts';
+import { type Flagged, type FlaggedFacade, idsOf, startFlagged } from './flagged.ts';
 
 const token = 'a-token-for-flags-only';
 const ids = idsOf(60);
@@ -22,7 +22,7 @@ beforeEach(async () => {
 });
 
 const withFile = () => flagged.start({ BANYAN_FLAGS: file, BANYAN_FLAGS_TOKEN: token });
-const following = ({ admin }: FacadeProcess, more: Readonly<Record<string, string>> = {}) =>
+const following = ({ admin }: FlaggedFacade, more: Readonly<Record<string, string>> = {}) =>
   flagged.start({ UNLEASH_URL: `${admin}/api`, UNLEASH_TOKEN: token, ...more });
 
 test('what "banyan shift" puts into the file moves both, and the same clients; the second keeps it when the first dies', async () => {
@@ -47,7 +47,7 @@ test('what "banyan shift" puts into the file moves both, and the same clients; t
     before = moved;
   }
 
-  process.kill(first.process.pid, 'SIGKILL');
+  process.kill(first.pid, 'SIGKILL');
   await until(
     'the second to say so',
     async () => (await second.flags()).fault?.includes('cannot be reached'),
@@ -57,7 +57,6 @@ test('what "banyan shift" puts into the file moves both, and the same clients; t
   );
   expect(await second.moved(ids)).toEqual(before);
   expect(await second.metrics()).toContain('banyan_facade_flags_valid 0');
-  await second.process.stop();
 }, 90_000);
 
 const ask = (admin: string, headers: Readonly<Record<string, string>>, path = 'features', method = 'GET') =>
@@ -109,7 +108,6 @@ test('flags are for their own token, which can do nothing else, and never on the
     expect((await ask(facade.admin, said, path, 'POST')).status).toBe(202);
     expect((await ask(facade.admin, {}, path, 'POST')).status).toBe(401);
   }
-  await facade.process.stop();
 });
 
 test('a facade without a token for them shares no flags, nor does one that follows others', async () => {
@@ -123,6 +121,4 @@ test('a facade without a token for them shares no flags, nor does one that follo
   expect((await ask(second.admin, { authorization: token })).status).toBe(404);
   // Not found is asked again: once the first shares them, they are followed.
   expect((await second.flags()).fault).toMatch(/answered 404/);
-  await second.process.stop();
-  await silent.process.stop();
 });

@@ -1,78 +1,21 @@
 // Two processes of the reviews service behind one facade, while clients read and write: one is killed, and comes back.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { identityKeysIn } from '../../scripts/identity-keys.ts';
+import { logIn } from '../story/log-in.ts';
 import { type RunningStack, startStack } from '../story/stack.ts';
 import { until } from '../sync/until.ts';
-
-const root = join(import.meta.dirname, '..', '..');
-
-type Process = { readonly child: ChildProcess; readonly said: Readonly<Record<string, string>> };
+import { type BesideStack, type ReviewsProcess, startBeside } from './beside-stack.ts';
+import type { FacadeProcess } from './facade-process.ts';
 
 let stack: RunningStack;
-let facade: Process;
-const services: Process[] = [];
-const children: ChildProcess[] = [];
-
-async function start(file: string, env: Readonly<Record<string, string>>): Promise<Process> {
-  const inherited = Object.entries(process.env).filter(([name]) => !/^(BANYAN|REVIEWS)_/.test(name));
-  const child = spawn(process.execPath, [join(root, file)], {
-    cwd: root,
-    env: { ...Object.fromEntries(inherited), ...env },
-    stdio: ['ignore', 'pipe', process.env.BANYAN_TEST_LOG ? 'inherit' : 'ignore'],
-  });
-  children.push(child);
-  const line = createInterface({ input: child.stdout }).once('line', () => {});
-  const [text] = await Promise.race([
-    once(line, 'line'),
-    once(child, 'exit').then(([code]) => Promise.reject(new Error(`${file} ended with ${code}`))),
-  ]);
-  return { child, said: JSON.parse(String(text)) };
-}
-
-const asUser = (url: string, user: string, path?: string) => {
-  const password = readFileSync(join(stack.folder, 'secrets', user), 'utf8').trim();
-  const changed = Object.assign(new URL(url), { username: user, password });
-  if (path !== undefined) changed.pathname = path;
-  return changed.href;
-};
-
-async function startService(port = 0): Promise<Process> {
-  const { publicKeys } = await identityKeysIn(stack.folder);
-  return start('extracted/reviews/server.ts', {
-    REVIEWS_DATABASE_URL: asUser(stack.databases.services, 'reviews_app'),
-    REVIEWS_PORT: String(port),
-    REVIEWS_IDENTITY_KEYS: publicKeys,
-    REVIEWS_LOG_LEVEL: 'warn',
-  });
-}
-
-async function startFacade(): Promise<Process> {
-  const { privateKey } = await identityKeysIn(stack.folder);
-  const reviews = services.map(({ said }) => `reviews=${said.listening}`);
-  return start('facade/server.ts', {
-    BANYAN_FACADE_PORT: '0',
-    BANYAN_ADMIN_PORT: '0',
-    BANYAN_ADMIN_TOKEN: stack.token,
-    BANYAN_CONTROL_URL: asUser(stack.databases.control, 'banyan_facade'),
-    BANYAN_LEGACY_URL: asUser(stack.databases.legacy, 'banyan_facade', '/'),
-    BANYAN_SERVICES_URL: asUser(stack.databases.services, 'banyan_facade', '/'),
-    BANYAN_IDENTITY_KEY: privateKey,
-    BANYAN_FLAGS: stack.flags,
-    BANYAN_LOG_LEVEL: 'warn',
-    BANYAN_WARM_UP_MS_MAX: '0',
-    BANYAN_UPSTREAMS: [`legacy=${stack.legacy}`, ...reviews, `wishlist=${stack.services.wishlist}`].join(),
-  });
-}
+let beside: BesideStack;
+let facade: FacadeProcess;
+const services: ReviewsProcess[] = [];
 
 beforeAll(async () => {
   stack = await startStack(['--reviews', '200']);
-  services.push(await startService(), await startService());
-  facade = await startFacade();
+  beside = await startBeside(stack);
+  services.push(await beside.startReviews(), await beside.startReviews());
+  facade = await beside.startFacade(services.map(({ url }) => url));
   for (const words of [
     ['backfill', 'reviews'],
     ['verify', 'reviews'],
@@ -86,7 +29,7 @@ beforeAll(async () => {
 }, 180_000);
 
 afterAll(async () => {
-  for (const child of children) child.kill('SIGKILL');
+  await beside?.[Symbol.asyncDispose]();
   await stack?.[Symbol.asyncDispose]();
 });
 
@@ -105,7 +48,7 @@ function startLoad(cookies: readonly string[]) {
     const from = performance.now();
     let fault = '';
     try {
-      const response = await fetch(new URL(path, facade.said.listening), init);
+      const response = await fetch(new URL(path, facade.url), init);
       const body = (await response.json()) as { resultCode?: string; error?: { code: string } };
       if (response.status !== 200 || body.resultCode !== '0000')
         fault = `${response.status} ${body.error?.code ?? body.resultCode}`;
@@ -139,20 +82,9 @@ function startLoad(cookies: readonly string[]) {
   };
 }
 
-async function logIn(member: string): Promise<string> {
-  const response = await fetch(new URL('/api/member/login.do', facade.said.listening), {
-    method: 'POST',
-    body: new URLSearchParams({ mbrId: member, mbrPw: 'shop1234' }),
-  });
-  return response.headers
-    .getSetCookie()
-    .map((cookie) => cookie.split(';', 1)[0])
-    .join('; ');
-}
-
 /** Reads and writes of reviews that an instance has answered. */
-async function answered({ said }: Process): Promise<number> {
-  const text = await (await fetch(new URL('/metrics', said.listening))).text();
+async function answered({ url }: ReviewsProcess): Promise<number> {
+  const text = await (await fetch(new URL('/metrics', url))).text();
   return [
     ...text.matchAll(/^reviews_http_requests_total\{.*route="\/(?:products|reviews)[^}]*\} (\d+)$/gm),
   ].reduce((sum, [, count]) => sum + Number(count), 0);
@@ -160,7 +92,7 @@ async function answered({ said }: Process): Promise<number> {
 
 const status = async () => {
   const { stdout } = await stack.banyan(
-    ...['status', '--json', '--admin-url', facade.said.admin ?? '', '--admin-token', stack.token],
+    ...['status', '--json', '--admin-url', facade.admin, '--admin-token', stack.token],
   );
   return JSON.parse(stdout) as {
     facade: { upstreams: { name: string; instances: { origin: string; up: boolean }[] }[] };
@@ -168,25 +100,27 @@ const status = async () => {
 };
 
 test('kill -9 of one of two under load fails no read, and only the writes that it had; back again, it is used', async () => {
-  const load = startLoad(await Promise.all(['member1', 'member2', 'member3'].map(logIn)));
+  const load = startLoad(
+    await Promise.all(['member1', 'member2', 'member3'].map((member) => logIn(facade.url, member))),
+  );
   const [killed, other] = services;
   if (!killed || !other) throw new Error('there are two');
   await load.more(150);
   for (const each of services) expect(await answered(each)).toBeGreaterThan(10);
   const killedAt = performance.now();
-  killed.child.kill('SIGKILL');
-  await once(killed.child, 'exit');
+  process.kill(killed.pid, 'SIGKILL');
+  await killed.exited;
   const goneAt = performance.now();
   await load.more(200);
   const { stdout } = await stack.banyan(
-    ...['status', '--admin-url', facade.said.admin ?? '', '--admin-token', stack.token],
+    ...['status', '--admin-url', facade.admin, '--admin-token', stack.token],
   );
   expect(stdout).toMatch(/upstream reviews: .*is left out for its failures/);
   expect((await status()).facade.upstreams.find(({ name }) => name === 'reviews')?.instances).toMatchObject([
-    { origin: killed.said.listening, up: false },
-    { origin: other.said.listening, up: true },
+    { origin: killed.url, up: false },
+    { origin: other.url, up: true },
   ]);
-  const again = await startService(Number(new URL(killed.said.listening ?? '').port));
+  const again = await beside.startReviews(Number(new URL(killed.url).port));
   await until('it to be used again', async () => (await answered(again)) > 20, { msMax: 60_000 });
   await load.end();
 

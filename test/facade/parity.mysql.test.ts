@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Connection, createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { asks } from '../story/client-suite.ts';
+import { logIn } from '../story/log-in.ts';
 import { type RunningStack, startStack } from '../story/stack.ts';
 import { until } from '../sync/until.ts';
 
@@ -99,15 +100,7 @@ test('the sample answers its reads alike on both sides: by the service’s word,
 test('while members write, what has not arrived yet is looked at again and does not count', async () => {
   const before = await done('diff', reviews);
   const form = { 'content-type': 'application/x-www-form-urlencoded' };
-  const login = await fetch(new URL('/api/member/login.do', stack.facade), {
-    method: 'POST',
-    headers: form,
-    body: 'mbrId=member1&mbrPw=shop1234',
-  });
-  const cookie = login.headers
-    .getSetCookie()
-    .map((each) => each.split(';', 1)[0])
-    .join('; ');
+  const cookie = await logIn(stack.facade, 'member1');
   for (let n = 0; n < 10; n++) {
     const body = new URLSearchParams({ prdNo: '1', starPnt: '08', rvwCtnt: `${n}` });
     await fetch(new URL('/api/review/write.do', stack.facade), {

@@ -2,9 +2,8 @@
 // release run on.
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { dirname, join } from 'node:path';
 import { pino } from 'pino';
 import type { Capability, Route, Side } from '../../capability/capability.ts';
 import { migrateOwnSchema } from '../../capability/control-store.ts';
@@ -13,7 +12,7 @@ import { createMetrics } from '../../facade/metrics.ts';
 import { parseFacadeOptions } from '../../facade/options.ts';
 import { createOwners, type WatchedOwners } from '../../facade/owners.ts';
 import { startFacade, type TestFacade } from '../../facade/test-servers.ts';
-import { claimRunFolder } from '../../scripts/run-folder.ts';
+import { claimFolder } from '../claimed-folder.ts';
 import { type Relay, startRelay } from '../relay.ts';
 import { type SideServer, startSide } from '../sync/servers.ts';
 
@@ -37,12 +36,8 @@ export type Sides = {
 };
 
 export async function startSides(): Promise<Sides> {
-  const parent = process.env.BANYAN_TEST_FOLDER;
-  if (!parent) throw new Error('run the suites by "npm test -- PATH"');
-  // Beside the run's own folder, so that the next run ends what a killed one leaves behind.
-  mkdirSync(dirname(parent), { recursive: true });
-  const folder = mkdtempSync(join(dirname(parent), 'facade-'));
-  const runFolder = await claimRunFolder(folder);
+  const runFolder = await claimFolder('facade');
+  const folder = runFolder.path;
   const [legacy, service] = await Promise.all([
     startSide(folder, 31, runFolder),
     startSide(folder, 32, runFolder),

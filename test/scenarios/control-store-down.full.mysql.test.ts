@@ -1,9 +1,8 @@
 // The control store is gone from each step of a change on, for the command and for the facade; and the network between the command
 // and the server that is being closed is cut when the close has been sent. Writes flow again within seconds, no client is refused, and
 // what the command says is so; run again, it comes to its end. About 2 minutes.
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asAccount } from '../as-account.ts';
 import { steps } from '../story/owner-steps.ts';
 import { type Mutation, mutantEnv } from './mutant.ts';
 import { type Stage, startStage } from './stage.ts';
@@ -11,9 +10,8 @@ import { type Stage, startStage } from './stage.ts';
 let stage: Stage;
 beforeAll(async () => {
   stage = await startStage(0);
-  const secret = readFileSync(join(stage.pair.folder, 'secrets', 'banyan_facade'), 'utf8').trim();
-  const control = `mysql://banyan_facade:${encodeURIComponent(secret)}@127.0.0.1:${stage.control.port}/banyan`;
-  await stage.startFacade({ BANYAN_CONTROL_URL: control });
+  const control = `mysql://127.0.0.1:${stage.control.port}/banyan`;
+  await stage.startFacade({ BANYAN_CONTROL_URL: asAccount(stage.pair.folder, 'banyan_facade', control) });
 }, 60_000);
 afterAll(() => stage?.[Symbol.asyncDispose]());
 

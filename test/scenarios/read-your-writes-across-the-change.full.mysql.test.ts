@@ -1,9 +1,10 @@
 // A client with its cookies reads what it has written, at whichever of two replicas, while the owner changes there and back; one
 // replica stands still meanwhile and knows less than the client. The servers' clocks are 5 s apart, and the stream stands still where
 // that is when a read would come too early. About 60 s.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { asAccount } from '../as-account.ts';
 import { until } from '../sync/until.ts';
 import type { Facade } from './clients.ts';
 import { clockIn, hasClocks } from './clock.ts';
@@ -65,8 +66,8 @@ async function startApart(
   await stage.pair.service.start(clock.env);
   const one = await stage.startFacade(env);
   // Where the second looks at the fences is in our hands.
-  const secret = readFileSync(join(stage.pair.folder, 'secrets', 'banyan_facade'), 'utf8').trim();
-  const relayed = (port: number) => `mysql://banyan_facade:${encodeURIComponent(secret)}@127.0.0.1:${port}/`;
+  const relayed = (port: number) =>
+    asAccount(stage.pair.folder, 'banyan_facade', `mysql://127.0.0.1:${port}/`);
   const two = await stage.startFacade({
     BANYAN_LEGACY_URL: relayed(stage.legacy.port),
     BANYAN_SERVICES_URL: relayed(stage.service.port),

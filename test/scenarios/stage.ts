@@ -9,14 +9,15 @@
 // - `stage.expectWhole()`: what was acknowledged is on both sides, nobody was refused, one side admits.
 // Mutants: `{ env: mutantEnv(…) }` for a command or a facade, `pair.startMutant(env)` for a worker, `enforce(env)` for triggers.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Connection } from 'mysql2/promise';
 import { expect } from 'vitest';
 import { setReadPercent, writeFlagFile } from '../../capability/flag-file.ts';
 import { parseReplicaReport } from '../../capability/replicas.ts';
-import { claimRunFolder } from '../../scripts/run-folder.ts';
-import { startProcess } from '../../scripts/supervise.ts';
+import { asAccount } from '../as-account.ts';
+import { claimFolder } from '../claimed-folder.ts';
+import { startFacadeProcess } from '../facade/facade-process.ts';
 import { type Relay, startRelay } from '../relay.ts';
 import type { Cli } from '../story/stack.ts';
 import { type Pair, type Side, startPair } from '../sync/pair.ts';
@@ -75,7 +76,7 @@ export type Stage = {
   /** The command to its end, once the gates are open. */
   attempt(options?: ChangeOptions): Promise<Cli>;
   stoppedAt(step: Step, options?: ChangeOptions): Promise<Stopped>;
-  /** Waits until the owner's server, legacy's, is at the statement of this step. */
+  /** Waits until the owner's server, legacy's, is at the statement of this step, and that waits for a row of somebody's. */
   reached(step: Step): Promise<void>;
   isAt(step: Step): Promise<boolean>;
   /** No session of a command that has died, or has ended, is left on the server: what it had sent has been executed, or never will be. */
@@ -94,14 +95,11 @@ export type Stage = {
 
 /** @param replicas facades that are there from the beginning */
 export async function startStage(replicas = 1): Promise<Stage> {
-  const parent = process.env.BANYAN_TEST_FOLDER;
-  if (!parent) throw new Error('run the suites by "npm test -- PATH"');
   const pair = await startPair({
     tables: ['item'],
     ddl: 'CREATE TABLE item (id INT PRIMARY KEY, v VARCHAR(40) NOT NULL); CREATE TABLE elsewhere (id INT PRIMARY KEY);',
   });
-  // Beside the run's own folder, so that the next run ends what a killed one leaves behind.
-  const runFolder = await claimRunFolder(mkdtempSync(join(dirname(parent), 'stage-')));
+  const runFolder = await claimFolder('stage');
   for (const side of sides)
     for (const user of ['app', 'cron'])
       await pair
@@ -134,12 +132,7 @@ export async function startStage(replicas = 1): Promise<Stage> {
   writeFlagFile(flags, { version: 2, features: [] });
   setReadPercent(flags, 'things', 0);
   const token = 'a token of the scenarios';
-  const asFacade = (url: string, path: string) => {
-    const uri = new URL(path, url);
-    uri.username = 'banyan_facade';
-    uri.password = readFileSync(join(pair.folder, 'secrets', 'banyan_facade'), 'utf8').trim();
-    return uri.href;
-  };
+  const asFacade = (url: string, path: string) => asAccount(pair.folder, 'banyan_facade', url, path);
   const facades: Facade[] = [];
   const clients = new ClientDesk(facades);
   const { troubles, acknowledged } = clients;
@@ -162,26 +155,21 @@ export async function startStage(replicas = 1): Promise<Stage> {
     env: Readonly<Record<string, string>> = {},
     words: readonly string[] = [],
   ): Promise<Facade> {
-    const facade = await startProcess({
+    const facade = await startFacadeProcess({
       name: `facade-${++facadesMade}`,
       runFolder,
-      run: [join(root, 'facade', 'server.ts'), ...words],
-      env: {
-        BANYAN_CONFIG: config,
-        BANYAN_FACADE_PORT: '0',
-        BANYAN_ADMIN_PORT: '0',
-        BANYAN_ADMIN_TOKEN: token,
-        BANYAN_CONTROL_URL: asFacade(pair.legacy.url, '/banyan'),
-        BANYAN_LEGACY_URL: asFacade(pair.legacy.url, '/'),
-        BANYAN_SERVICES_URL: asFacade(pair.service.url, '/'),
-        BANYAN_FLAGS: flags,
-        BANYAN_WARM_UP_MS_MAX: '0',
-        ...env,
+      config,
+      token,
+      databases: {
+        control: asFacade(pair.legacy.url, '/banyan'),
+        legacy: asFacade(pair.legacy.url, '/'),
+        services: asFacade(pair.service.url, '/'),
       },
+      env: { BANYAN_FLAGS: flags, ...env },
+      words,
     });
-    const started = { ...facade, url: String(facade.said.listening) };
-    facades.push(started);
-    return started;
+    facades.push(facade);
+    return facade;
   }
 
   async function enforce(env: NodeJS.ProcessEnv = {}): Promise<void> {
@@ -279,7 +267,13 @@ export async function startStage(replicas = 1): Promise<Stage> {
       );
       return rows.length > 0;
     },
-    reached: (step) => until(`the ${step} to wait`, () => stage.isAt(step)).then(() => undefined),
+    async reached(step) {
+      await until(`the ${step} to wait`, async () => {
+        // A statement is listed before it has asked for its lock.
+        const [waits] = await pair.legacy.query("SHOW GLOBAL STATUS LIKE 'Innodb_row_lock_current_waits'");
+        return Number(waits?.Value) > 0 && (await stage.isAt(step));
+      });
+    },
     async sessionsEnded(side) {
       await until('the end of the sessions', async () => {
         const rows = await pair

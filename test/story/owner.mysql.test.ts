@@ -1,9 +1,8 @@
 // Reviews go to their service and back while shoppers write through two facades: as an operator does it, with all that goes
 // wrong around it. (Kills at every step: owner-killed.full.mysql.test.ts.)
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { asAccount } from '../as-account.ts';
 import { suiteSeed } from '../sync/seed.ts';
 import { until } from '../sync/until.ts';
 import { type OwnerStack, startOwnerStack } from './owner-stack.ts';
@@ -52,10 +51,9 @@ test('a closed gate closes the way, and the one who overrides it must say why', 
 /** As the application that owns writes: a counter that is wrong, for the nightly batch to mend. */
 async function drift(side: 'legacy' | 'service'): Promise<void> {
   const { databases, folder } = owner.stack;
-  const url = new URL(side === 'legacy' ? databases.legacy : databases.services);
-  url.username = side === 'legacy' ? 'shop_app' : 'reviews_app';
-  url.password = readFileSync(join(folder, 'secrets', url.username), 'utf8').trim();
-  const sql = await createConnection(url.href);
+  const [account, url] =
+    side === 'legacy' ? ['shop_app', databases.legacy] : ['reviews_app', databases.services];
+  const sql = await createConnection(asAccount(folder, account, url));
   await sql.query(
     side === 'legacy'
       ? 'UPDATE TB_RVW_MST SET RCMD_CNT = RCMD_CNT + 1 ORDER BY RVW_SEQ LIMIT 1'

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Answer, type Ask, answerTo, asks, differences } from './client-suite.ts';
+import { logIn } from './log-in.ts';
 import { type RunningStack, startStack } from './stack.ts';
 
 /** The real reviews where they are present; the project never copies them. */
@@ -249,15 +250,7 @@ describe('reviews move by flag', () => {
 
   test('what clients write while they read from the service is there at once', async () => {
     const form = { 'content-type': 'application/x-www-form-urlencoded' };
-    const login = await fetch(new URL('/api/member/login.do', stack.facade), {
-      method: 'POST',
-      headers: form,
-      body: 'mbrId=member1&mbrPw=shop1234',
-    });
-    const cookie = login.headers
-      .getSetCookie()
-      .map((each) => each.split(';', 1)[0])
-      .join('; ');
+    const cookie = await logIn(stack.facade, 'member1');
     const text = '스트림을 지나온 리뷰 😀 &#65;';
     const written = await fetch(new URL('/api/review/write.do', stack.facade), {
       method: 'POST',

@@ -1,10 +1,10 @@
 // Two private servers, a configuration, the accounts that `banyan install` makes, and workers as processes: what
 // the suites of the change stream run on.
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import { claimRunFolder } from '../../scripts/run-folder.ts';
 import { comparePositions } from '../../sync/position.ts';
+import { claimFolder } from '../claimed-folder.ts';
 import { type Cli, run } from '../story/stack.ts';
 import { differences } from './compare.ts';
 import { type SideServer, startSide } from './servers.ts';
@@ -110,12 +110,8 @@ async function makeSchemas(legacy: SideServer, service: SideServer, options: Pai
 }
 
 export async function startPair(options: PairOptions): Promise<Pair> {
-  const parent = process.env.BANYAN_TEST_FOLDER;
-  if (!parent) throw new Error('run the suites by "npm test -- PATH"');
-  // Beside the run's own folder, so that the next run ends what a killed one leaves behind.
-  mkdirSync(dirname(parent), { recursive: true });
-  const folder = mkdtempSync(join(dirname(parent), 'pair-'));
-  const runFolder = await claimRunFolder(folder);
+  const runFolder = await claimFolder('pair');
+  const folder = runFolder.path;
   const [legacy, service] = await Promise.all([
     startSide(folder, 11, runFolder),
     startSide(folder, 12, runFolder),

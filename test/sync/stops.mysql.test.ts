@@ -13,7 +13,7 @@ beforeAll(async () => {
     tables: Array.from({ length: 12 }, (_, index) => `t${index}`),
     ddl,
     serviceDdl:
-      'CREATE UNIQUE INDEX only_here ON t5 (u); ALTER TABLE t6 ADD CONSTRAINT positive CHECK (n >= 0);',
+      'CREATE UNIQUE INDEX only_here ON t5 (u); ALTER TABLE t6 ADD CONSTRAINT positive CHECK (n >= 0); ALTER TABLE t7 ADD CONSTRAINT positive7 CHECK (n >= 0);',
   });
 });
 afterAll(() => pair?.[Symbol.asyncDispose]());
@@ -156,6 +156,35 @@ describe('while it applies', () => {
     await acknowledge();
     await pair.aligned('legacy');
     expect(await pair.compare(['t6'])).toEqual([]);
+  });
+
+  test('the last row of a transaction too large to hold is refused: nothing of it is there, and then all', async () => {
+    const rows = 200_000;
+    await legacy(`INSERT INTO t7 (id, n) SELECT seq, IF(seq = ${rows}, -1, 0) FROM seq_1_to_${rows}`);
+    const stop = await stopped();
+    expect(stop.code).toBe('target-refuses');
+    expect(stop.message).toMatch(/t7: .*positive7/);
+    expect(await rowsOnService('t7')).toEqual([]);
+    await service('ALTER TABLE t7 DROP CONSTRAINT positive7');
+    await acknowledge();
+    await pair.aligned('legacy');
+    expect(await pair.compare(['t7'])).toEqual([]);
+  });
+
+  test('a target that cannot be opened stops it before the close row; put right, it is opened', async () => {
+    const { epoch } = await pair.owner('service');
+    const setEpoch = (to: number) => service(`UPDATE banyan.banyan_fence SET epoch = ${to}`);
+    await setEpoch(epoch - 1);
+    const turned = pair.turn('service');
+    const stop = await stopped();
+    expect(stop.code).toBe('fence-disagrees');
+    const [stream] = await pair.service.query(
+      "SELECT source_owner FROM banyan.banyan_stream WHERE source = 'legacy'",
+    );
+    expect(stream?.source_owner).toBe('legacy');
+    await setEpoch(epoch);
+    await acknowledge();
+    await turned;
   });
 
   test('no harm was done on the way', async () => {

@@ -2,6 +2,7 @@
 // facade, service, binlog and worker. The whole sample runs; the collector is the test's own.
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { logIn } from '../story/log-in.ts';
 import { type OwnerStack, startOwnerStack } from '../story/owner-stack.ts';
 import { suiteSeed } from '../sync/seed.ts';
 import { until } from '../sync/until.ts';
@@ -29,20 +30,13 @@ const text = '추적할 리뷰입니다';
 /** Logs in and writes a review, with a context of its own. */
 async function write(flags = '01'): Promise<{ traceId: string; parentId: string }> {
   const { facade } = owner.stack;
-  const form = (path: string, fields: Record<string, string>, headers: Record<string, string>) =>
-    fetch(new URL(path, facade), { method: 'POST', body: new URLSearchParams(fields), headers });
-  const login = await form('/api/member/login.do', { mbrId: 'member1', mbrPw: 'shop1234' }, {});
-  expect(await login.json()).toMatchObject({ resultCode: '0000' });
-  const cookie = login.headers
-    .getSetCookie()
-    .map((each) => each.split(';')[0])
-    .join('; ');
+  const cookie = await logIn(facade, 'member1');
   const [traceId, parentId] = [randomBytes(16).toString('hex'), randomBytes(8).toString('hex')];
-  const written = await form(
-    '/api/review/write.do',
-    { prdNo: '1', starPnt: '05', rvwCtnt: text },
-    { cookie, traceparent: `00-${traceId}-${parentId}-${flags}` },
-  );
+  const written = await fetch(new URL('/api/review/write.do', facade), {
+    method: 'POST',
+    headers: { cookie, traceparent: `00-${traceId}-${parentId}-${flags}` },
+    body: new URLSearchParams({ prdNo: '1', starPnt: '05', rvwCtnt: text }),
+  });
   expect(await written.json()).toMatchObject({ resultCode: '0000' });
   return { traceId, parentId };
 }

@@ -14,15 +14,17 @@ import {
 } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { freePort } from '../../scripts/private-server.ts';
-import { claimRunFolder, type RunFolder } from '../../scripts/run-folder.ts';
+import type { RunFolder } from '../../scripts/run-folder.ts';
+import { claimFolder } from '../claimed-folder.ts';
 import { until } from '../sync/until.ts';
 import type { Installed } from './install.ts';
 
 export type Answer = { readonly status: number; readonly body: unknown };
 
 export type UnleashServer = {
+  readonly origin: string;
   /** Of its API. */
   readonly url: string;
   /** May do everything. */
@@ -101,16 +103,14 @@ async function startPostgres(installed: string, runFolder: RunFolder) {
 }
 
 export async function startUnleash({ unleash, postgres }: Installed): Promise<UnleashServer> {
-  const parent = process.env.BANYAN_TEST_FOLDER;
-  if (!parent) throw new Error('run the suites by "npm run test:full -- unleash"');
-  // Beside the run's own folder, so that the next run ends what a killed one leaves behind.
-  const folder = mkdtempSync(join(dirname(parent), 'unleash-'));
-  const runFolder = await claimRunFolder(folder);
+  const runFolder = await claimFolder('unleash');
+  const folder = runFolder.path;
   const database = await startPostgres(postgres, runFolder);
   const port = await freePort();
   const secret = randomBytes(16).toString('hex');
   const [adminToken, clientToken] = [`*:*.${secret}a`, `default:development.${secret}c`];
-  const url = `http://127.0.0.1:${port}/api`;
+  const origin = `http://127.0.0.1:${port}`;
+  const url = `${origin}/api`;
   let child: ChildProcess | undefined;
 
   async function start(): Promise<void> {
@@ -138,7 +138,7 @@ export async function startUnleash({ unleash, postgres }: Installed): Promise<Un
     started.stderr.pipe(log);
     runFolder.remember(started.pid ?? 0, 'unleash');
     child = started;
-    await until('Unleash', async () => (await fetch(`${url.slice(0, -4)}/health`)).ok, { msMax: 120_000 });
+    await until('Unleash', async () => (await fetch(`${origin}/health`)).ok, { msMax: 120_000 });
   }
 
   async function ask(token: string, method: string, path: string, body?: unknown): Promise<Answer> {
@@ -153,6 +153,7 @@ export async function startUnleash({ unleash, postgres }: Installed): Promise<Un
 
   await start();
   return {
+    origin,
     url,
     adminToken,
     clientToken,
