@@ -62,12 +62,21 @@ test('a worker that ends nobody leaves both sides closed for as long as the sess
     by: 'if (blockers.length > 1_000 &&',
   });
   await stage.worker.kill();
+  await stage.pair.service.query('DELETE FROM banyan.banyan_worker');
   await stage.pair.startMutant(env);
+  // Until it runs the streams a command drains in vain, or has no time left.
+  expect(await stage.write()).toBe(200);
+  await stage.pair.aligned('legacy');
   const command = await stage.stoppedAt('close');
   const cron = await refusedOn('service', 'READ COMMITTED');
   command.release();
   command.go();
-  await until('the close', async () => (await stage.fences()).legacy.owner === 'service');
+  await until('the close', async () => (await stage.fences()).legacy.owner === 'service', {
+    explain: async () => {
+      const said = command.hasEnded() ? (await command.ended).stdout : 'the command has not ended';
+      return `${said}\n${JSON.stringify(await stage.fences())}`;
+    },
+  });
   const closedAt = performance.now();
   while (performance.now() - closedAt < openMsMax + 2_000) expect(await stage.admitting()).toEqual([]);
   await cron.rollback();
