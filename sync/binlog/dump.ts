@@ -16,7 +16,8 @@ export type DumpStart =
 
 const command = { dump: 0x12, registerReplica: 0x15, dumpGtid: 0x1e };
 const firstOffset = 4;
-const offsetMax = 0xffff_ffff;
+/** What a dump by file, and BINLOG_GTID_POS, can name. */
+export const offsetMax = 0xffff_ffff;
 /** The flag of COM_BINLOG_DUMP_GTID that MySQL's own replicas set. */
 const throughGtid = 0x04;
 /** MariaDB's: rows come with the statement that made them, where the server has logged it. */

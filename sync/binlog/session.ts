@@ -2,7 +2,7 @@
 import { type Connection, type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2';
 import { socketOf, unlessClosed } from '../driver-socket.ts';
 import { type FileOffset, type Point, type Position, printPosition } from '../position.ts';
-import { type DumpStart, startDump } from './dump.ts';
+import { type DumpStart, offsetMax, startDump } from './dump.ts';
 import { BinlogError } from './errors.ts';
 import type { Dump } from './event-queue.ts';
 import { MariadbGtidList, MysqlGtidSet } from './gtid-sets.ts';
@@ -124,7 +124,7 @@ async function start(connection: Connection, dialect: Dialect, from: Position): 
   );
 }
 
-/** MariaDB's word on which transactions came before a place in its files; undefined when it has no such place. */
+/** MariaDB's word on which transactions came before a place in its files; undefined when no event begins there. */
 async function gtidAt(connection: Connection, { file, offset }: FileOffset): Promise<string | undefined> {
   const [known] = await rowsOf(connection, `SELECT BINLOG_GTID_POS(?, ${offset}) AS gtid`, [file]);
   // The server lists domains in an order of its own.
@@ -135,7 +135,7 @@ function ahead(from: Position, why: string): BinlogError {
   return new BinlogError(
     'position-ahead',
     `the source's binlog is not the one of position ${printPosition(from)}: ${why}`,
-    'it is another server, or one that lost the end of its binlog: compare the tables before going on from a new position',
+    'it is another server, or one that lost the end of its binlog: docs/change-of-owner.md, "To begin anew"',
   );
 }
 
@@ -175,6 +175,8 @@ async function checkIsKnown(connection: Connection, dialect: Dialect, from: Posi
     const [known] = await rowsOf(connection, 'SELECT GTID_SUBSET(?, @@gtid_executed) AS isKnown', [gtid]);
     if (Number(known?.isKnown) !== 1) throw ahead(from, 'it has not all of these transactions');
   }
+  // Asked before the files are listed: one that is purged meanwhile is not there then.
+  const there = at && dialect === 'mariadb' ? await gtidAt(connection, at) : undefined;
   const files = at ? await rowsOf(connection, 'SHOW BINARY LOGS') : [];
   const size = files.find(({ Log_name }) => Log_name === at?.file)?.File_size;
   if (!at || size === undefined) {
@@ -184,9 +186,10 @@ async function checkIsKnown(connection: Connection, dialect: Dialect, from: Posi
     return;
   }
   if (at.offset > Number(size)) throw ahead(from, `${at.file} has ${size} bytes`);
-  if (dialect === 'mysql') return;
-  const there = await gtidAt(connection, at);
-  if (there !== undefined && there !== MariadbGtidList.parse(gtid).toString())
+  // Beyond 4 GiB, which a file has after one large transaction, MariaDB does not answer.
+  if (dialect === 'mysql' || at.offset > offsetMax) return;
+  if (there === undefined) throw ahead(from, 'no event begins at that place');
+  if (there !== MariadbGtidList.parse(gtid).toString())
     throw ahead(from, `at that place its transactions end with "${there}"`);
 }
 
