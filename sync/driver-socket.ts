@@ -8,6 +8,21 @@ export function socketOf(connection: object): Socket | undefined {
   return stream instanceof Socket ? stream : undefined;
 }
 
+/** Who waits for an answer, by its socket, which has one listener, however many they are. */
+const waiting = new WeakMap<Socket, Set<(error: Error) => void>>();
+
+function waitingAt(socket: Socket): Set<(error: Error) => void> {
+  const known = waiting.get(socket);
+  if (known) return known;
+  const all = new Set<(error: Error) => void>();
+  waiting.set(socket, all);
+  socket.once('close', () => {
+    const error = new Error('Connection lost: it was closed before the answer had come');
+    for (const tell of all) tell(error);
+  });
+  return all;
+}
+
 /**
  * The driver's answer. Where a connection is ended here in the moment that it ends there, the driver takes the one for the other, and
  * tells nobody who waits.
@@ -15,12 +30,12 @@ export function socketOf(connection: object): Socket | undefined {
  */
 export async function unlessClosed<T>(connection: object, answer: Promise<T>): Promise<T> {
   const socket = socketOf(connection);
+  if (!socket) return answer;
   const closed = Promise.withResolvers<never>();
-  const close = () => closed.reject(new Error('Connection lost: it was closed before the answer had come'));
-  socket?.once('close', close);
+  const all = waitingAt(socket).add(closed.reject);
   try {
     return await Promise.race([answer, closed.promise]);
   } finally {
-    socket?.off('close', close);
+    all.delete(closed.reject);
   }
 }

@@ -1,6 +1,6 @@
-import { Socket } from 'node:net';
 import { createConnection } from 'mysql2/promise';
 import { expect, test } from 'vitest';
+import { socketOf } from '../../sync/driver-socket.ts';
 import { heard } from '../../sync/silence.ts';
 import { startRelay } from '../relay.ts';
 
@@ -29,12 +29,30 @@ test('who waits for an answer hears of the end also when the connection is ended
   through.port = String(relay.port);
   const driver = await createConnection(through.href);
   driver.on('error', () => undefined);
-  const socket: unknown = Reflect.get(Reflect.get(driver, 'connection'), 'stream');
   const sql = heard(driver, () => createConnection(url));
   const asleep = sql.query('SELECT SLEEP(60)');
   // Before the driver hears of it: of a connection that is being closed it then tells nobody.
-  if (socket instanceof Socket) socket.prependOnceListener('error', () => sql.destroy());
+  socketOf(driver)?.prependOnceListener('error', () => sql.destroy());
   setImmediate(() => relay.cut());
   await expect(asleep).rejects.toThrow('Connection lost');
   await expect(sql.query('SELECT 1')).rejects.toThrow('closed state');
+});
+
+test('many may wait at once on one connection, and all of them hear of its end', async () => {
+  await using relay = await startRelay(Number(new URL(url).port));
+  const through = new URL(url);
+  through.port = String(relay.port);
+  const warnings: string[] = [];
+  const note = ({ name }: Error) => warnings.push(name);
+  process.on('warning', note);
+  const driver = await createConnection(through.href);
+  driver.on('error', () => undefined);
+  const sql = heard(driver, () => createConnection(url));
+  await sql.query('SELECT 1');
+  const all = Array.from({ length: 30 }, () => sql.query('SELECT SLEEP(60)'));
+  const ends = Promise.allSettled(all);
+  setImmediate(() => relay.cut());
+  expect((await ends).map(({ status }) => status)).toEqual(all.map(() => 'rejected'));
+  process.off('warning', note);
+  expect(warnings).toEqual([]);
 });
