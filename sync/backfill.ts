@@ -2,7 +2,6 @@
 // applied by the stream itself when it passes the second, without the keys that have passed in between (DBLog,
 // arXiv:2010.12597). So a chunk never overwrites what is newer, and the stream never waits.
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { Value } from '../acl/domain.ts';
 import type { Row } from '../acl/translator.ts';
@@ -19,7 +18,7 @@ import { StatementBuilder } from './statement-builder.ts';
 import type { Statement, WriteRules } from './statements.ts';
 import type { Companion } from './stream.ts';
 import { type ThrottleOptions, throttle } from './throttle.ts';
-import { unlessAborted } from './unless-aborted.ts';
+import { pause, unlessAborted } from './unless-aborted.ts';
 
 export type BackfillOptions = ThrottleOptions & {
   readonly key: FrameKey;
@@ -118,7 +117,7 @@ export class Backfill implements Companion {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const progress = await this.#next();
-      if (!progress) await delay(pollMs, undefined, { signal }).catch(() => undefined);
+      if (!progress) await pause(pollMs, signal);
       else await this.#table(progress, signal);
     }
   }
@@ -154,8 +153,7 @@ export class Backfill implements Companion {
     let isRead = false;
     while (!signal.aborted) {
       if (!isRead) {
-        while (!this.#options.isApplying() && !signal.aborted)
-          await delay(pollMs, undefined, { signal }).catch(() => undefined);
+        while (!this.#options.isApplying() && !signal.aborted) await pause(pollMs, signal);
         const startedAt = performance.now();
         const chunk = await this.#read({ mapping, columns, key, after }, maxKey, rowsMax);
         after = lastKeyOf(chunk) ?? after;

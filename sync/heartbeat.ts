@@ -1,6 +1,6 @@
 // Writes a heartbeat to a source, again and again: its passing in the stream tells the lag.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { pause } from './unless-aborted.ts';
 
 /** Heartbeats that have not come back yet, at the most; older ones are forgotten. */
 const underwayMax = 1_000;
@@ -30,7 +30,7 @@ export class Heartbeats {
         at,
         this.#capability,
       ]);
-      await delay(everyMs, undefined, { signal }).catch(() => undefined);
+      await pause(everyMs, signal);
     }
   }
 

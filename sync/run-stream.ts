@@ -1,7 +1,6 @@
 // One stream of a worker with all that runs beside it: backfill, verification, quarantine's end. Where it stops for somebody to look,
 // it waits for the acknowledgement.
 import { randomInt } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from 'mysql2';
 import type { Connection } from 'mysql2/promise';
 import type { Logger } from 'pino';
@@ -24,6 +23,7 @@ import { readAgain } from './read-again.ts';
 import { readStop, recordStop, type Stop } from './stops.ts';
 import { Stream } from './stream.ts';
 import { identitiesOf, otherSide, planAgain, type StreamPlan, writeRules } from './stream-plan.ts';
+import { pause } from './unless-aborted.ts';
 import { type Proving, startProving } from './verify-worker.ts';
 
 export type WorkerOptions = {
@@ -161,7 +161,7 @@ async function waitWhileStopped(
       return stop;
     }
     report.state = 'stopped';
-    await delay(stopPollMs, undefined, { signal }).catch(() => undefined);
+    await pause(stopPollMs, signal);
   }
   return undefined;
 }
@@ -269,7 +269,7 @@ async function runStream(
     const expiring = async () => {
       while (!both.aborted) {
         await expireImages(target, key, options.quarantineDays);
-        await delay(expireEveryMs, undefined, { signal: both }).catch(() => undefined);
+        await pause(expireEveryMs, both);
       }
     };
     const outcomes = await Promise.allSettled([

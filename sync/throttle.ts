@@ -1,6 +1,6 @@
 // Reading whole tables must not be felt by applications: rest after each chunk, and wait while there is much to do.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
+import { pause } from './unless-aborted.ts';
 
 export type ThrottleOptions = {
   /** Rest after a chunk, as a multiple of the time it took. */
@@ -22,11 +22,10 @@ export async function throttle(
   tookMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const pause = (ms: number) => delay(ms, undefined, { signal }).catch(() => undefined);
-  if (niceRatio > 0) await pause(niceRatio * tookMs);
+  if (niceRatio > 0) await pause(niceRatio * tookMs, signal);
   while (!signal.aborted) {
     const [status] = await source.query<RowDataPacket[]>("SHOW GLOBAL STATUS LIKE 'Threads_running'");
     if (lagMs() <= lagMsMax && Number(status[0]?.Value ?? 0) <= threadsRunningMax) return;
-    await pause(pauseMs);
+    await pause(pauseMs, signal);
   }
 }

@@ -1,7 +1,6 @@
 // The keys that the stream has applied lately, verified all the time: at any moment only those of about the last
 // second are unproven, and the worker after a crash looks at those. What is too much to look at is counted, until a verification
 // of the table proves it.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { TranslationError } from '../acl/translation-error.ts';
 import type { Row } from '../acl/translator.ts';
@@ -26,7 +25,7 @@ import {
   saveTouched,
   writeMismatch,
 } from './touched-store.ts';
-import { unlessAborted } from './unless-aborted.ts';
+import { pause, unlessAborted } from './unless-aborted.ts';
 import type { Part } from './verify-plan.ts';
 import { type Difference, type Looking, look, type Suspect } from './verify-suspects.ts';
 
@@ -174,7 +173,7 @@ export class Touched implements Companion {
   async #rest(ms: number, signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
     this.#wake = () => woken.abort();
-    await delay(ms, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => undefined);
+    await pause(ms, AbortSignal.any([signal, woken.signal]));
   }
 
   /** What is skipped, only a verification proves: then it is not said, and no owner changes. */

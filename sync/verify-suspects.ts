@@ -1,10 +1,10 @@
 // Rows that were not the same on both sides at a first look. Most of them were on their way: each is looked at again,
 // the source first, then, when the stream has applied everything that was written before, the target. What differs
 // then, and has not passed in the stream meanwhile, is different.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import type { Row } from '../acl/translator.ts';
 import { sameKeys } from './same-keys.ts';
+import { pause } from './unless-aborted.ts';
 import { isSameValue, keyText } from './verify-compare.ts';
 import { type DifferenceClass, judge, type Verdict } from './verify-judge.ts';
 import type { Marks } from './verify-marks.ts';
@@ -148,7 +148,7 @@ export async function settle(
   let open = suspects;
   for (let looks = 0; open.length > 0 && looks < looksMax; looks++) {
     // A row that is never at rest is looked at less and less often.
-    if (looks > 1) await delay(Math.min(500, 5 * 2 ** looks), undefined, { signal }).catch(() => undefined);
+    if (looks > 1) await pause(Math.min(500, 5 * 2 ** looks), signal);
     const looked = await look(open, looking, signal);
     if (!looked) return undefined;
     differences.push(...looked.differences);

@@ -1,13 +1,13 @@
 // `banyan verify`, the worker's side: takes the tables that were asked for and compares each with what came of it,
 // while applications go on writing. How far it is, and what it has found, is kept as it goes: another worker goes on
 // from the last place where no row was in doubt.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
 import type { RowTranslator } from '../acl/translator.ts';
 import type { Side } from '../capability/capability.ts';
 import { type FrameKey, isDisconnected } from './frame.ts';
 import type { WriteRules } from './statements.ts';
 import type { ThrottleOptions } from './throttle.ts';
+import { pause } from './unless-aborted.ts';
 import { planParts, type SideSchema } from './verify-plan.ts';
 import type { Sizes } from './verify-rows.ts';
 import { TableRun } from './verify-run.ts';
@@ -51,7 +51,7 @@ export class Verifier {
     const { books, key, isApplying } = this.#options;
     while (!signal.aborted) {
       const job = isApplying() ? await nextJob(books, key) : undefined;
-      if (!job) await delay(pollMs, undefined, { signal }).catch(() => undefined);
+      if (!job) await pause(pollMs, signal);
       else await this.#do(job, signal);
     }
   }

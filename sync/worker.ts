@@ -1,7 +1,6 @@
 // The worker: both streams of every capability, the stream of its reference tables, heartbeats, backfills. One
 // worker at a time runs a capability; another waits, and takes over when the lease ends.
 import { randomUUID } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import type { Capability, Side } from '../capability/capability.ts';
 import { foldWritten } from '../capability/writers.ts';
@@ -14,6 +13,7 @@ import { isRetired } from './retired.ts';
 import { keepStreaming, type StreamReport, type WorkerOptions } from './run-stream.ts';
 import { recordStop } from './stops.ts';
 import { isWayBack, planStreams } from './stream-plan.ts';
+import { pause } from './unless-aborted.ts';
 
 const standbyPollMs = 500;
 const foldEveryMs = 60_000;
@@ -58,7 +58,7 @@ async function runCapability(
     try {
       sql = await options.connect('service', 'apply');
       while (!signal.aborted && !(await takeLease(sql, capability.name, holder)))
-        await delay(standbyPollMs, undefined, { signal }).catch(() => undefined);
+        await pause(standbyPollMs, signal);
       if (signal.aborted) return;
       log.info({ capability: capability.name }, 'this worker runs the streams');
       failures = 0;
@@ -67,7 +67,7 @@ async function runCapability(
       if (signal.aborted) return;
       failures++;
       log.error({ err: error, capability: capability.name }, 'the streams were interrupted; trying again');
-      await delay(Math.min(5_000, 100 * 2 ** failures), undefined, { signal }).catch(() => undefined);
+      await pause(Math.min(5_000, 100 * 2 ** failures), signal);
     } finally {
       sql?.destroy();
     }
@@ -95,7 +95,7 @@ async function holdLease(
   await closePast(options, capability, fences);
   const guard = async () => {
     while (!both.aborted) {
-      await delay(guardMs, undefined, { signal: both }).catch(() => undefined);
+      await pause(guardMs, both);
       if (await closePast(options, capability, fences)) ended.abort();
     }
   };
@@ -113,7 +113,7 @@ async function holdLease(
         ended.abort();
         return;
       }
-      await delay(renewMs, undefined, { signal: both }).catch(() => undefined);
+      await pause(renewMs, both);
     }
   };
   const beats = { legacy: new Heartbeats(capability.name), service: new Heartbeats(capability.name) };
@@ -128,7 +128,7 @@ async function holdLease(
   const fold = async (side: Side) => {
     while (!both.aborted) {
       await foldOnce(options, capability, side);
-      await delay(foldEveryMs, undefined, { signal: both }).catch(() => undefined);
+      await pause(foldEveryMs, both);
     }
   };
   const parts = [

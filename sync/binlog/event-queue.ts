@@ -1,5 +1,6 @@
 // Raw events between the socket and their reader, bounded in bytes: a full queue pauses the socket.
 import type { Connection } from 'mysql2';
+import { socketOf } from '../driver-socket.ts';
 import type { EventSource } from './events.ts';
 
 /** Code and message of an error packet. */
@@ -51,10 +52,7 @@ export class EventQueue implements Dump {
   }
 
   receivedBytes(): number {
-    const stream: unknown = Reflect.get(this.#connection, 'stream');
-    const bytes: unknown =
-      typeof stream === 'object' && stream !== null ? Reflect.get(stream, 'bytesRead') : 0;
-    return typeof bytes === 'number' ? bytes : 0;
+    return socketOf(this.#connection)?.bytesRead ?? 0;
   }
 
   push(event: Buffer): void {

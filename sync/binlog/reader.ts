@@ -1,7 +1,7 @@
 // The change stream of one server: connects, reads, and connects again from where it was.
-import { setTimeout as delay } from 'node:timers/promises';
 import type { ConnectionOptions } from 'mysql2';
 import { type Position, printPosition } from '../position.ts';
+import { pause } from '../unless-aborted.ts';
 import type { Change } from './change.ts';
 import { BinlogError } from './errors.ts';
 import type { Dump } from './event-queue.ts';
@@ -202,7 +202,7 @@ class Stream {
     const begun = performance.now();
     for (let waitMs = backoffMsMin; !signal.aborted; waitMs = Math.min(waitMs * 2, backoffMsMax)) {
       // Half of it by chance: readers that lost one server come back one after another.
-      await delay(waitMs / 2 + (Math.random() * waitMs) / 2, undefined, { signal }).catch(() => undefined);
+      await pause(waitMs / 2 + (Math.random() * waitMs) / 2, signal);
       if (signal.aborted) return undefined;
       try {
         const session = await openSession(this.#settings);
