@@ -12,6 +12,7 @@ import * as steps from '../test/change-of-owner/sql-steps.ts';
 import { type Chance, suiteSeed } from '../test/sync/seed.ts';
 import { type SideServer, startSide } from '../test/sync/servers.ts';
 import { until } from '../test/sync/until.ts';
+import { blockerOf } from './blockers.ts';
 import type { Side } from './capability.ts';
 import { migrateOwnSchema } from './control-store.ts';
 import * as fence from './fence.ts';
@@ -85,7 +86,7 @@ afterAll(async () => {
 const itWaits = (thread: number) =>
   until('the wait for a lock', async () => {
     await delay(200);
-    return (await fence.blockerOf(on.observer, thread)) !== undefined;
+    return (await blockerOf(on.observer, thread)) !== undefined;
   });
 
 const rows = (count: 0 | 1) => ({ is: 'rows', rows: count });

@@ -3,7 +3,7 @@
 // changed nothing of the capability: it is ended.
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection, RowDataPacket } from 'mysql2/promise';
-import { type Blocker, fenceBlockers } from '../capability/fence.ts';
+import { type Blocker, fenceBlockers } from '../capability/blockers.ts';
 import type { FrameKey } from './frame.ts';
 
 /** A wait shorter than this is nobody's fault. */

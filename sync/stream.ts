@@ -5,7 +5,8 @@
 // applied and reporting the rest as tripwires.
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
-import { type Blocker, readFence } from '../capability/fence.ts';
+import type { Blocker } from '../capability/blockers.ts';
+import { readFence } from '../capability/fence.ts';
 import { type TracedWrite, tracedMax } from './apply-span.ts';
 import type { Change, CommitChange } from './binlog/change.ts';
 import { BinlogError } from './binlog/errors.ts';

@@ -1,7 +1,7 @@
 // The target's end of a stream: one transaction after another, each tried again when locks were in its way or its
 // connection was lost. One is written while the next is gathered.
 import type { Connection } from 'mysql2/promise';
-import type { Blocker } from '../capability/fence.ts';
+import type { Blocker } from '../capability/blockers.ts';
 import { clearWay } from './clear-way.ts';
 import { SyncError } from './errors.ts';
 import {
