@@ -35,6 +35,13 @@ export function mutantEnv(...mutations: readonly Mutation[]): { readonly NODE_OP
   return { NODE_OPTIONS: `${before ? `${before} ` : ''}--import=${hook.href}` };
 }
 
+/** The command has stood still for long, and takes the answer for one all the same. */
+export const patient: Mutation = {
+  file: 'capability/ask-server.ts',
+  replace: 'answerMsMax = 5_000',
+  by: 'answerMsMax = 100_000',
+};
+
 /** The command opens the new owner as soon as it has closed the old one, and looks at nothing: opening does not ride the stream. */
 export const opensItself: Mutation = {
   file: 'scripts/run-change.ts',

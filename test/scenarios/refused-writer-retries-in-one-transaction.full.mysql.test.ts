@@ -2,7 +2,7 @@
 // in the same transaction, passes and commits; the close is executed after that, and must find the turn over.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../sync/until.ts';
-import { mutantEnv, opensItself } from './mutant.ts';
+import { mutantEnv, opensItself, patient } from './mutant.ts';
 import { type IsolationLevel, isolationLevels, type Stage, startStage } from './stage.ts';
 
 let stage: Stage;
@@ -63,6 +63,7 @@ test('a close by the clock of its beginning, by a command that opens itself, los
       by: "const now = 'UNIX_TIMESTAMP(NOW(6))';",
     },
     opensItself,
+    patient,
   );
   const { id, cron, command } = await retried('READ COMMITTED', env);
   stage.worker.signal('SIGSTOP');

@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { steps } from '../story/owner-steps.ts';
 import { until } from '../sync/until.ts';
-import { mutantEnv } from './mutant.ts';
+import { mutantEnv, patient } from './mutant.ts';
 import { type Stage, startStage } from './stage.ts';
 
 let stage: Stage;
@@ -68,6 +68,7 @@ test('a command that goes by any epoch, not by the one it has pinned, undoes the
       by: 'AND epoch >= ? AND turn_id = ? AND ${now} < turn_deadline',
     },
     // biome-ignore-end lint/suspicious/noTemplateCurlyInString: it is that file's text
+    patient,
   );
   const first = await stage.stoppedAt('hold', { env });
   await stage.forgetClaim();

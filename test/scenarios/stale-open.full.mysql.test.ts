@@ -2,7 +2,7 @@
 // it opens nothing. Takes about 30 s.
 import { afterEach, expect, test } from 'vitest';
 import { until } from '../sync/until.ts';
-import { mutantEnv, opensItself } from './mutant.ts';
+import { mutantEnv, opensItself, patient } from './mutant.ts';
 import { type Stage, startStage } from './stage.ts';
 
 let stage: Stage | undefined;
@@ -37,6 +37,6 @@ test('nothing is opened', async () => {
 
 test('a command that opens by itself, whatever the epoch, makes two owners', async () => {
   stage = await startStage();
-  await staleOpen(stage, mutantEnv(opensItself));
+  await staleOpen(stage, mutantEnv(opensItself, patient));
   expect(await stage.admitting()).toEqual(['legacy', 'service']);
 }, 120_000);

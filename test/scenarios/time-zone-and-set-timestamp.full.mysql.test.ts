@@ -3,7 +3,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { until } from '../sync/until.ts';
 import { clockIn, hasClocks } from './clock.ts';
-import { mutantEnv, opensItself } from './mutant.ts';
+import { mutantEnv, opensItself, patient } from './mutant.ts';
 import { type IsolationLevel, isolationLevels, type Stage, startStage } from './stage.ts';
 
 let stage: Stage | undefined;
@@ -46,7 +46,7 @@ test.skipIf(!hasClocks)(
   'with a command that opens by itself the write is lost',
   async () => {
     stage = await startStage();
-    const { id, command } = await setBack(stage, 'READ COMMITTED', mutantEnv(opensItself));
+    const { id, command } = await setBack(stage, 'READ COMMITTED', mutantEnv(opensItself, patient));
     const on = stage;
     await until('the opening', async () => (await on.admitting()).includes('service'));
     on.worker.signal('SIGCONT');
