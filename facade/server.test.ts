@@ -201,7 +201,10 @@ test('a name that is given more than once has as many instances, and keeps what 
   });
 });
 
-test('what stands in the way of a start is one plain message, and exit code 1', async () => {
+// Sixteen processes, one after the other.
+test('what stands in the way of a start is one plain message, and exit code 1', {
+  timeout: 120_000,
+}, async () => {
   const busy = createServer().listen(0, '127.0.0.1');
   await once(busy, 'listening');
   const port = String(portOf(busy));
