@@ -94,6 +94,6 @@ export function print(rows: readonly Measured[], json: boolean): void {
   }
   for (const { what, ours, peer, ratio, atLeast, aim, ok, note } of rows)
     console.log(
-      `${ok ? 'ok   ' : 'SHORT'} ${what}: ${ours}${peer === null ? '' : ` against ${peer}, ratio ${ratio}`} (at least ${atLeast}, aim ${aim}) ${note}`,
+      `${ok ? 'ok   ' : 'SHORT'} ${what}: ${ours}${peer === null ? '' : ` against ${peer}, ratio ${ratio}`} (asked ${atLeast}, aim ${aim}) ${note}`,
     );
 }
