@@ -16,14 +16,16 @@ export type Way = {
   /** The session that waits for the fence row. */
   readonly thread: number;
   connect(): Promise<Connection>;
-  /** A session was ended, or could not be. */
-  onEnded(blocker: Blocker, failure: unknown): void;
+  /** A session was ended, or could not be; undefined: it could not be asked who is in the way. */
+  onInTheWay(blocker: Blocker | undefined, failure: unknown): void;
 };
 
 /** Ends whoever is in the way, until it is disposed of. */
 export function clearWay(way: Way): AsyncDisposable {
   const stopping = new AbortController();
-  const clearing = clear(way, stopping.signal).catch(() => undefined); // the opening itself says what it waits for
+  const clearing = clear(way, stopping.signal).catch((error: unknown) => {
+    if (!stopping.signal.aborted) way.onInTheWay(undefined, error);
+  });
   return {
     [Symbol.asyncDispose]: async () => {
       stopping.abort();
@@ -32,7 +34,7 @@ export function clearWay(way: Way): AsyncDisposable {
   };
 }
 
-async function clear({ key, thread, connect, onEnded }: Way, signal: AbortSignal): Promise<void> {
+async function clear({ key, thread, connect, onInTheWay }: Way, signal: AbortSignal): Promise<void> {
   await delay(waitMs, undefined, { signal });
   const sql = await connect();
   try {
@@ -40,7 +42,7 @@ async function clear({ key, thread, connect, onEnded }: Way, signal: AbortSignal
       const blockers = await fenceBlockers(sql, thread);
       // Only while the side is closed. It stays closed: the one who would open it is waiting.
       if (blockers.length > 0 && (await isClosed(sql, key)))
-        for (const blocker of blockers) onEnded(blocker, await kill(sql, blocker));
+        for (const blocker of blockers) onInTheWay(blocker, await kill(sql, blocker));
       await delay(againMs, undefined, { signal });
     }
   } finally {

@@ -261,7 +261,7 @@ async function runStream(
         report.tripwires += count;
       },
       onTraced: (write) => options.spans?.add(applySpan(key, write, beats.lagMs())),
-      onEnded: (blocker, failure) => tellEnded(options, key, blocker, failure),
+      onInTheWay: (blocker, failure) => tellInTheWay(options, key, blocker, failure),
     });
     running = stream;
     const streaming = stream.run(both).finally(() => ended.abort());
@@ -286,15 +286,18 @@ async function runStream(
 }
 
 /** Nobody waits for the audit: writers are being held. */
-function tellEnded({ log, audit }: WorkerOptions, key: FrameKey, blocker: Blocker, failure: unknown): void {
-  const { capability, source } = key;
-  const side = otherSide(source);
-  const detail = { side, ...blocker };
+function tellInTheWay(
+  { log, audit }: WorkerOptions,
+  { capability, source }: FrameKey,
+  blocker: Blocker | undefined,
+  failure: unknown,
+): void {
+  const detail = { side: otherSide(source), ...blocker };
   if (failure !== undefined) {
-    log.error(
-      { err: failure, capability, ...detail },
-      'a session is in the way of the opening and cannot be ended',
-    );
+    const what = blocker
+      ? 'a session is in the way of the opening and cannot be ended'
+      : 'the opening waits, and it cannot be asked for whom: has the account that applies the privilege PROCESS there ("banyan doctor")?';
+    log.error({ err: failure, capability, ...detail }, what);
     return;
   }
   log.warn({ capability, ...detail }, 'ended a session that was in the way of the opening');

@@ -70,8 +70,8 @@ export type StreamOptions = {
   onTripwire?(count: number): void;
   /** A write of a sampled trace is on the target; without it, or a source that gives no traces, nobody looks. */
   onTraced?(write: TracedWrite): void;
-  /** A session in the way of the opening was ended, or could not be. */
-  onEnded(blocker: Blocker, failure: unknown): void;
+  /** A session in the way of the opening was ended, or could not be; undefined: it could not be asked which is. */
+  onInTheWay(blocker: Blocker | undefined, failure: unknown): void;
 };
 
 /** Each target transaction waits for the disk: in large ones less is waited for. */
@@ -142,7 +142,7 @@ export class Stream {
    * @throws SyncError for what somebody must mend; other errors may pass by themselves
    */
   async run(signal: AbortSignal): Promise<void> {
-    const { key, connectTarget, onCommitted, onEnded } = this.#options;
+    const { key, connectTarget, onCommitted, onInTheWay } = this.#options;
     this.#target = await Target.open({
       key,
       connect: connectTarget,
@@ -150,7 +150,7 @@ export class Stream {
         this.#acknowledged.landed(state.position);
         onCommitted(state, rows);
       },
-      onEnded,
+      onInTheWay,
     });
     try {
       this.#state = this.#target.committed;

@@ -29,8 +29,8 @@ export type TargetOptions = {
   connect(): Promise<Connection>;
   /** Rows and position are on the target. */
   onLanded(state: StreamState, rows: number): void;
-  /** A session in the way of the opening was ended, or could not be. */
-  onEnded(blocker: Blocker, failure: unknown): void;
+  /** As {@link clearWay} says it. */
+  onInTheWay(blocker: Blocker | undefined, failure: unknown): void;
 };
 
 export class Target {
@@ -163,8 +163,8 @@ export class Target {
   /** The opening takes the fence row for itself, whoever has it. */
   async #begin(frame: Frame, before: StreamState, commit: Pick<Commit, 'check' | 'open' | 'state'>) {
     if (!commit.open) return frame.begin(before, commit);
-    const { key, connect, onEnded } = this.#options;
-    await using _way = clearWay({ key, thread: this.#session, connect, onEnded });
+    const { key, connect, onInTheWay } = this.#options;
+    await using _way = clearWay({ key, thread: this.#session, connect, onInTheWay });
     await frame.begin(before, commit);
   }
 

@@ -271,20 +271,24 @@ describe.each(dialects)('%s', (dialect) => {
     await execute('--enforce');
   });
 
-  test('at the opening whoever has the fence row is ended, and whoever has another row is not', async () => {
+  test('at the opening whoever has the fence row is ended, whoever has another row is not, and who may not look says so', async () => {
     await execute('--enforce');
     const connect = () => fenced.own('banyan_apply', secretIn(fenced.folder, 'banyan_apply'));
     const opener = await connect();
     await things.beginTransaction();
     expect(await refusal(things.query("INSERT INTO item (v) VALUES ('x')"))).toMatch(/refused/);
-    await shop.query("INSERT INTO item (id, v) VALUES (900, 'x')");
-    const ended: number[] = [];
-    const waiting = async (statement: string) => {
+    await shop.query("INSERT INTO item (id, v) VALUES (1000000, 'x')");
+    const ended: (number | undefined)[] = [];
+    const failures: unknown[] = [];
+    const waiting = async (statement: string, look = connect) => {
       await using _way = clearWay({
         key: { capability: 'things', source: 'legacy' },
         thread: opener.threadId,
-        connect,
-        onEnded: ({ thread }) => void ended.push(thread),
+        connect: look,
+        onInTheWay: (blocker, failure) => {
+          if (failure === undefined) ended.push(blocker?.thread);
+          else failures.push(failure);
+        },
       });
       await opener.query('SET SESSION innodb_lock_wait_timeout = 2');
       return await refusal(opener.query(statement));
@@ -294,10 +298,20 @@ describe.each(dialects)('%s', (dialect) => {
     );
     expect(ended).toEqual([things.threadId]);
     await shop.beginTransaction();
-    await shop.query("UPDATE item SET v = 'y' WHERE id = 900");
-    expect(await waiting("UPDATE shop.item SET v = 'z' WHERE id = 900")).toMatch(/Lock wait timeout/);
+    await shop.query("UPDATE item SET v = 'y' WHERE id = 1000000");
+    expect(await waiting("UPDATE shop.item SET v = 'z' WHERE id = 1000000")).toMatch(/Lock wait timeout/);
     await shop.rollback();
-    expect(ended).toEqual([things.threadId]);
+    expect([ended, failures]).toEqual([[things.threadId], []]);
+    // Who may not look says so, once, rather than to let everybody wait without a word.
+    await shop.beginTransaction();
+    await shop.query("UPDATE item SET v = 'y' WHERE id = 1000000");
+    const mayNot = () => fenced.as('things_app', 'things');
+    expect(await waiting("UPDATE shop.item SET v = 'z' WHERE id = 1000000", mayNot)).toMatch(/Lock wait timeout/);
+    await shop.rollback();
+    expect([ended, failures]).toEqual([
+      [things.threadId],
+      [expect.objectContaining({ message: expect.stringMatching(/PROCESS privilege/) })],
+    ]);
     opener.destroy();
   });
 
