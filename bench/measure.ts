@@ -80,6 +80,12 @@ export const within = (
   note: `${unit}${note ? `; ${note}` : ''}`,
 });
 
+/** A figure that must not be below. */
+export const atLeast = (...row: Parameters<typeof within>): Measured => {
+  const [, ours, least] = row;
+  return { ...within(...row), ok: ours >= least };
+};
+
 export const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 

@@ -9,7 +9,7 @@ import { popularProducts } from '../scripts/sample-databases.ts';
 import { ledgerFaults } from '../test/story/shop-ledger.ts';
 import { type Shoppers, startShoppers } from '../test/story/shoppers.ts';
 import { type RunningStack, startStack } from '../test/story/stack.ts';
-import { type Measured, within } from './measure.ts';
+import { atLeast, type Measured, within } from './measure.ts';
 
 const changes = 20;
 const writesMin = 100;
@@ -142,10 +142,12 @@ export async function benchPause(size: number): Promise<Measured[]> {
   const usual = p99(reads.filter(({ startedMs }) => !isInWindow(startedMs)));
   const during = p99(reads.filter(({ startedMs }) => isInWindow(startedMs)));
   const worst = done.map(({ worstMs }) => worstMs);
-  const load = `${done.length} changes under ${rate('write')} writes/s and ${rate('read')} reads/s, ${Math.round(idle * 100)} % of the processors idle`;
   const count = (what: string) => shoppers.troubles.filter((each) => each.what === what).length;
   return [
-    within('failed requests', count('failed'), 0, 0, 'requests', load),
+    atLeast('writes', rate('write'), writesMin, writesMin, 'per second'),
+    atLeast('reads', rate('read'), readsMin, readsMin, 'per second'),
+    atLeast('processors idle under that', 100 * idle, 100 * idleMin, 100 * idleMin, '%'),
+    within('failed requests', count('failed'), 0, 0, 'requests', `${done.length} changes of owner`),
     within(
       'wrong answers',
       count('wrong') + count('stale') + faults.length,
