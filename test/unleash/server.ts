@@ -146,6 +146,8 @@ export async function startUnleash({ unleash, postgres }: Installed): Promise<Un
       method,
       headers: { authorization: token, 'content-type': 'application/json' },
       ...(body !== undefined && { body: JSON.stringify(body) }),
+    }).catch((cause: Error) => {
+      throw new Error(`Unleash does not answer ${method} ${path}: ${cause.cause}`, { cause });
     });
     const text = await response.text();
     return { status: response.status, body: text === '' ? undefined : JSON.parse(text) };

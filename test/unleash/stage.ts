@@ -88,10 +88,13 @@ async function viewerTokenOf(unleash: UnleashServer): Promise<string> {
       body: JSON.stringify(body),
     });
   const login = await post(`${unleash.origin}/auth/simple/login`, { username: email, password });
+  await login.text(); // its session is kept before the last byte of the answer, not before the first
   const cookie = login.headers.getSetCookie()[0]?.split(';')[0] ?? '';
   const token = { description: 'banyan', expiresAt: '2099-01-01T00:00:00Z' };
   const asked = await post(`${unleash.url}/admin/user/tokens`, token, cookie);
-  return ((await asked.json()) as { secret: string }).secret;
+  const text = await asked.text();
+  expect(asked.ok, text).toBe(true);
+  return (JSON.parse(text) as { secret: string }).secret;
 }
 
 export async function startUnleashStage(installed: Installed): Promise<UnleashStage> {
@@ -131,7 +134,10 @@ export async function startUnleashStage(installed: Installed): Promise<UnleashSt
           moved = await facade.moved(ids);
           return moved.join() === wanted.join();
         },
-        { explain: async () => `Unleash moves ${wanted.length}, the facade ${moved.length}` },
+        {
+          explain: async () =>
+            `Unleash moves ${wanted.length}, the facade ${moved.length}: ${await (await facade.ask('/api/status')).text()}`,
+        },
       );
       return moved;
     },
@@ -154,8 +160,13 @@ export async function startUnleashStage(installed: Installed): Promise<UnleashSt
       unleash.resume();
       await unleash.start();
       await flagged.reset();
-      // Archived first: only then it may be deleted, and its name be used again.
+      // Archived first: only then it may be deleted, and its name be used again. Unleash notes up to a second later that it
+      // was archived; it crashes (8.2.0) when there is no such flag any more.
       await unleash.ask(unleash.adminToken, 'DELETE', `admin/${readFlag}`);
+      await until('the note that the flag was archived', async () => {
+        const stages = (await unleash.admin('GET', `${readFlag}/lifecycle`)) as { stage: string }[];
+        return stages.length === 0 || stages.some(({ stage }) => stage === 'archived');
+      });
       await unleash.ask(unleash.adminToken, 'DELETE', 'admin/archive/reviews.read');
     },
     async [Symbol.asyncDispose]() {
