@@ -306,7 +306,9 @@ describe.each(dialects)('%s', (dialect) => {
     await shop.beginTransaction();
     await shop.query("UPDATE item SET v = 'y' WHERE id = 1000000");
     const mayNot = () => fenced.as('things_app', 'things');
-    expect(await waiting("UPDATE shop.item SET v = 'z' WHERE id = 1000000", mayNot)).toMatch(/Lock wait timeout/);
+    expect(await waiting("UPDATE shop.item SET v = 'z' WHERE id = 1000000", mayNot)).toMatch(
+      /Lock wait timeout/,
+    );
     await shop.rollback();
     expect([ended, failures]).toEqual([
       [things.threadId],
