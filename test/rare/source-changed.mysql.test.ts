@@ -105,7 +105,9 @@ test('another server at the address: stopped before a row is read, and resumed t
   expect((await pair.banyan('worker', '--acknowledge', things)).code).toBe(0);
   await stopped();
   expect(await isThere(first)).toBe(false);
-  expect((await worker.status()).find(({ source }) => source === 'legacy')?.state).toBe('stopped');
+  // It writes the stop down first.
+  const state = async () => (await worker.status()).find(({ source }) => source === 'legacy')?.state;
+  await until('the worker to say so', async () => (await state()) === 'stopped');
   expect((await pair.banyan('status')).stdout).toMatch(
     /STOPPED.*Then: banyan resume things --source-changed legacy/,
   );

@@ -68,7 +68,7 @@ test(`${rows} rows in one transaction: a reader sees none or all, the worker sta
 });
 
 test('rows that must be written one by one: a secondary unique key, keys that change, deletes by text', {
-  timeout: 60_000,
+  timeout: 90_000,
 }, async () => {
   await pair.legacy.query(
     "USE shop; INSERT INTO keyed SELECT CONCAT('키', seq % 50), seq, seq FROM seq_1_to_6000",
@@ -76,7 +76,7 @@ test('rows that must be written one by one: a secondary unique key, keys that ch
   await pair.legacy.query('UPDATE shop.keyed SET u = u + 1 ORDER BY u DESC');
   await pair.legacy.query("UPDATE shop.keyed SET k = CONCAT(k, 'x')");
   await pair.legacy.query('DELETE FROM shop.keyed WHERE i % 3 = 0');
-  await pair.aligned('legacy');
+  await pair.aligned('legacy', 60_000);
   expect(await pair.compare(['keyed'])).toEqual([]);
   expect(await pair.faults()).toEqual([]);
 });
