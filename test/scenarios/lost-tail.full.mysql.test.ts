@@ -52,6 +52,7 @@ test('lost-tail', { timeout: 120_000 }, async () => {
     service: { owner: 'service', epoch: 2 },
   });
   await expect(cronWrites(4)).rejects.toThrow('banyan: refused');
+  await until('the stop', async () => (await status()).length > 0);
   expect(await status()).toEqual([expect.stringMatching(/fence-disagrees.*legacy came back from the past/)]);
   await app.query("INSERT INTO item VALUES (5, 'by the owner')");
   await pair.aligned('service');
