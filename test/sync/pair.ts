@@ -57,7 +57,7 @@ export type Pair = {
   aligned(source?: Side, msMax?: number): Promise<void>;
   owner(side: Side): Promise<{ owner: Side; epoch: number }>;
   /** Closes the owner by hand, as the close statement does; resolves when the stream has opened the other. */
-  turn(to: Side): Promise<void>;
+  turn(to: Side, msMax?: number): Promise<void>;
   /** What differs between the identity tables of both sides. */
   compare(tables?: readonly string[]): Promise<string[]>;
   /** The last of what the workers have logged. */
@@ -234,7 +234,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       }
     },
     owner: fence,
-    turn: async (to) => {
+    turn: async (to, msMax = 20_000) => {
       const from = otherSide(to);
       const { owner, epoch } = await fence(from);
       if (owner !== from) throw new Error(`${from} does not own`);
@@ -252,7 +252,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
           const now = await fence(to);
           return now.owner === to && now.epoch === epoch + 1;
         },
-        { explain },
+        { msMax, explain },
       );
     },
     compare: (tables = options.tables) =>
