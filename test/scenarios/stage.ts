@@ -81,7 +81,7 @@ export type Stage = {
   isAt(step: Step): Promise<boolean>;
   /** No session of a command that has died, or has ended, is left on the server: what it had sent has been executed, or never will be. */
   sessionsEnded(side: Side): Promise<void>;
-  /** A command that must end well. */
+  /** A command that must end well; it is run again where it was short of time. */
   done(move: 'cutover' | 'rollback', words?: readonly string[]): Promise<Record<string, unknown>>;
   /** One that stands still keeps its claim for ten seconds: it is comfort only. */
   forgetClaim(): Promise<void>;
@@ -92,6 +92,11 @@ export type Stage = {
   lost(ids: Iterable<number>): Promise<number[]>;
   [Symbol.asyncDispose](): Promise<void>;
 };
+
+/** On a machine that is short of time a facade may be late, a stream behind: undone, or a gate is closed. */
+const isForWantOfTime = (code: number) => code === 3 || code === 4;
+/** The same command is tried again for so long then. */
+const againMsMax = 40_000;
 
 /** @param replicas facades that are there from the beginning */
 export async function startStage(replicas = 1): Promise<Stage> {
@@ -241,7 +246,7 @@ export async function startStage(replicas = 1): Promise<Stage> {
       );
     },
     async attempt(options) {
-      for (const end = performance.now() + 40_000; ; ) {
+      for (const end = performance.now() + againMsMax; ; ) {
         const cli = await stage.change(options).ended;
         if (cli.code !== 3 || performance.now() > end) return cli;
       }
@@ -250,13 +255,12 @@ export async function startStage(replicas = 1): Promise<Stage> {
       const { on, words } = stepOf(step);
       const isBack = options.move === 'rollback';
       const relay = on === 'control' ? control : (on === 'legacy') === isBack ? service : legacy;
-      for (const end = performance.now() + 40_000; ; ) {
+      for (const end = performance.now() + againMsMax; ; ) {
         const held = relay.holdAtPart(words, () => command.stop());
         const command = stage.change(options);
         const early = await Promise.race([held.sprung, command.ended]);
         if (!early) return { ...command, release: held.release };
-        // On a machine that is short of time a facade may be late, a stream behind: undone, or a gate is closed.
-        if (![3, 4].includes(early.code) || performance.now() > end)
+        if (!isForWantOfTime(early.code) || performance.now() > end)
           throw new Error(`the command ended before ${step}: ${early.code} ${early.stdout} ${early.stderr}`);
       }
     },
@@ -283,13 +287,16 @@ export async function startStage(replicas = 1): Promise<Stage> {
       });
     },
     async done(move, words = ['--wait', '20']) {
-      const { code, stdout, stderr } = await stage.change({ move, words }).ended;
-      expect({ move, code, stderr: code === 0 ? '' : stdout + stderr }).toEqual({
-        move,
-        code: 0,
-        stderr: '',
-      });
-      return JSON.parse(stdout);
+      for (const end = performance.now() + againMsMax; ; ) {
+        const { code, stdout, stderr } = await stage.change({ move, words }).ended;
+        if (isForWantOfTime(code) && performance.now() < end) continue;
+        expect({ move, code, stderr: code === 0 ? '' : stdout + stderr }).toEqual({
+          move,
+          code: 0,
+          stderr: '',
+        });
+        return JSON.parse(stdout);
+      }
     },
     async forgetClaim() {
       await pair.legacy.query(

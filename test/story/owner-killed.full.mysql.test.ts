@@ -33,12 +33,18 @@ const cases = steps.flatMap(({ step, words, ...sides }) =>
 
 test.each(cases)(
   '$move killed at $step, its $lose lost',
-  { timeout: 30_000 },
+  { timeout: 90_000 },
   async ({ move, on, words, lose }) => {
     let killed: ReturnType<OwnerStack['start']> | undefined;
-    const sprung = owner[on].loseAtPart(words, lose, () => killed?.kill('SIGKILL'));
-    killed = owner.start(move, 'reviews', '--execute', '--wait', '20');
-    await sprung;
+    for (const end = performance.now() + 40_000; ; ) {
+      const sprung = owner[on].loseAtPart(words, lose, () => killed?.kill('SIGKILL'));
+      killed = owner.start(move, 'reviews', '--execute', '--wait', '20');
+      const early = await Promise.race([sprung, killed.ended]);
+      if (!early) break;
+      // On a machine that is short of time a facade may be late, a stream behind: undone, or a gate is closed.
+      if (![3, 4].includes(early.code) || performance.now() > end)
+        throw new Error(`the command ended before its step: ${early.code} ${early.stdout} ${early.stderr}`);
+    }
     expect((await killed.ended).code).toBe(-1);
     expect(await owner.writeOnce()).toBeLessThan(flowingMsMax);
     await owner.run(move, 'reviews', '--execute', '--wait', '30');
