@@ -5,8 +5,9 @@ export default defineConfig({
     // Real servers and child processes: nothing here is shared between files but the two database servers.
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Beyond what a test waits for by itself, whose message says more.
+    testTimeout: 90_000,
+    hookTimeout: 120_000,
     exclude: ['**/node_modules/**', 'var/**'],
     projects: [
       {

@@ -8,7 +8,7 @@ import { claimFolder } from '../claimed-folder.ts';
 import { type Cli, run } from '../story/stack.ts';
 import { differences } from './compare.ts';
 import { type SideServer, startSide } from './servers.ts';
-import { Stopped, until } from './until.ts';
+import { Stopped, until, usualMsMax } from './until.ts';
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts';
 
 export type Side = 'legacy' | 'service';
@@ -206,7 +206,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       ];
       return run('banyan.ts', [...words, ...common, ...(takesServers ? plain : [])]);
     },
-    aligned: async (source, msMax = 20_000) => {
+    aligned: async (source, msMax = usualMsMax) => {
       for (const side of source ? [source] : (['legacy', 'service'] as const)) {
         const [end] = await until('the end of the binlog', () =>
           server(side).query('SELECT @@gtid_binlog_pos AS gtid'),
@@ -234,7 +234,7 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       }
     },
     owner: fence,
-    turn: async (to, msMax = 20_000) => {
+    turn: async (to, msMax = usualMsMax) => {
       const from = otherSide(to);
       const { owner, epoch } = await fence(from);
       if (owner !== from) throw new Error(`${from} does not own`);

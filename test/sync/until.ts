@@ -7,6 +7,8 @@ export class Stopped extends Error {
 }
 
 const pollMs = 15;
+/** Usually it takes a moment; a machine that does five other things takes its time. */
+export const usualMsMax = 60_000;
 
 /**
  * @param ask the answer, or undefined (or false) while it is not there
@@ -16,7 +18,7 @@ const pollMs = 15;
 export async function until<T>(
   what: string,
   ask: () => T | undefined | false | Promise<T | undefined | false>,
-  { msMax = 20_000, explain = async () => '' }: { msMax?: number; explain?: () => Promise<string> } = {},
+  { msMax = usualMsMax, explain = async () => '' }: { msMax?: number; explain?: () => Promise<string> } = {},
 ): Promise<T> {
   let last: unknown;
   for (const end = performance.now() + msMax; performance.now() < end; await delay(pollMs)) {
