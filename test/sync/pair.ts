@@ -56,7 +56,8 @@ export type Pair = {
   /** Everything that was written to `source` before the call is on the other side. */
   aligned(source?: Side, msMax?: number): Promise<void>;
   owner(side: Side): Promise<{ owner: Side; epoch: number }>;
-  /** Closes the owner by hand, as the close statement does; resolves when the stream has opened the other. */
+  /** Closes the owner by hand, as the close statement does, of every capability; resolves when the streams have
+   * opened the other. */
   turn(to: Side, msMax?: number): Promise<void>;
   /** What differs between the identity tables of both sides. */
   compare(tables?: readonly string[]): Promise<string[]>;
@@ -249,8 +250,9 @@ export async function startPair(options: PairOptions): Promise<Pair> {
       await until(
         `${to} opened at epoch ${epoch + 1}`,
         async () => {
-          const now = await fence(to);
-          return now.owner === to && now.epoch === epoch + 1;
+          // Each capability's stream opens its own; a write before that is a bypass.
+          const opened = await server(to).query('SELECT owner, epoch FROM banyan.banyan_fence');
+          return opened.every((row) => row.owner === to && Number(row.epoch) === epoch + 1);
         },
         { msMax, explain },
       );
