@@ -1,13 +1,10 @@
 // Questions of the facade's own to an upstream, beside the clients': they do not wait behind them, and do not count among them.
-import { ask, type Question, type Told } from './ask.ts';
+import { ask, type Bounds, type Question, type Told } from './ask.ts';
 import { faultOf, UpstreamError } from './errors.ts';
 import type { Upstream } from './upstream.ts';
 
 /** @throws as `ask` does */
-export type Ask = (
-  question: Question,
-  bounds: { readonly msMax: number; readonly bytesMax: number },
-) => Promise<Told>;
+export type Ask = (question: Question, bounds: Bounds) => Promise<Told>;
 
 /** Another instance is asked only when the first could not be reached. */
 export function askAside(upstream: Pick<Upstream, 'instanceAside' | 'sawAside'>): Ask {

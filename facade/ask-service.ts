@@ -1,7 +1,7 @@
 // One exchange with a service, bounded in time and bytes, and repeated only where that does no harm.
 import type { EventEmitter } from 'node:events';
 import type { ServiceRequest, ServiceResponse, ServiceWrite } from '../acl/http.ts';
-import { ask, ClientGone, jsonOrText, type Question } from './ask.ts';
+import { ask, type Bounds, ClientGone, jsonOrText, type Question } from './ask.ts';
 import { type FaultCode, faultOf } from './errors.ts';
 import type { Limits } from './limits.ts';
 import type { RequestTrace, UpstreamSpan } from './request-trace.ts';
@@ -66,6 +66,8 @@ export type AskServiceDeps<T> = {
   readonly limits: Pick<Limits, 'serviceMsMax' | 'serviceBytesMax'>;
   /** Of the answer, whatever its status; its body is text when it is no JSON, and the status 500 or more. @throws ServiceFault */
   readonly take: (response: ServiceResponse) => Taken<T>;
+  /** How much longer than `serviceMsMax` the answer is waited for; not at all without it. */
+  readonly moreMs?: Bounds['moreMs'];
   /** Whose leaving ends it; a write has none, for it may be executed already. */
   readonly client?: EventEmitter;
   /** It changes nothing: another instance may be asked after one was lost. */
@@ -86,11 +88,11 @@ const awayFault = ({ why }: TurnedAway): ServiceFault =>
         : new ServiceFault('lost', 'the client went away');
 
 /** Why there is no answer, as the reason that counts. */
-function faultFrom(error: unknown, limits: AskServiceDeps<unknown>['limits']): ServiceFault {
+function faultFrom(error: unknown): ServiceFault {
   if (error instanceof RangeError) return new ServiceFault('too_large', `of the service ${error.message}`);
   const code = faultOf(error);
   if (code === 'upstream_timeout')
-    return new ServiceFault('timeout', `the service did not answer within ${limits.serviceMsMax} ms`, error);
+    return new ServiceFault('timeout', 'the service did not answer in time', error);
   if (code === 'upstream_unavailable')
     return new ServiceFault('unreachable', 'the service cannot be reached', error);
   return new ServiceFault('lost', 'the connection to the service was lost before its answer', error);
@@ -129,12 +131,12 @@ async function askAt<T>(
   span: UpstreamSpan | undefined,
   deps: AskServiceDeps<T>,
 ): Promise<T> {
-  const { limits, client, take } = deps;
+  const { limits, client, moreMs, take } = deps;
   try {
     const { status, text } = await ask(
       lease.pool,
       question,
-      { msMax, bytesMax: limits.serviceBytesMax },
+      { msMax, bytesMax: limits.serviceBytesMax, moreMs },
       client,
     );
     if (span) span.status = status;
@@ -146,7 +148,7 @@ async function askAt<T>(
     span?.end();
     return value;
   } catch (error) {
-    const fault = error instanceof ServiceFault ? error : faultFrom(error, limits);
+    const fault = error instanceof ServiceFault ? error : faultFrom(error);
     lease.end(outcomeOf(fault));
     span?.end(fault.reason);
     throw fault;

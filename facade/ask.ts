@@ -18,6 +18,13 @@ export type Told = {
   readonly text: string;
 };
 
+export type Bounds = {
+  readonly msMax: number;
+  readonly bytesMax: number;
+  /** Asked when the time is over: for how many more milliseconds the answer is waited for; 0 or less ends it. */
+  readonly moreMs?: (() => number) | undefined;
+};
+
 /** Nobody waits for the answer any more. */
 export class ClientGone extends Error {
   override name = 'ClientGone';
@@ -83,14 +90,21 @@ class Asking implements AnswerHandler {
 export async function ask(
   pool: Dispatch,
   question: Question,
-  { msMax, bytesMax }: { readonly msMax: number; readonly bytesMax: number },
+  { msMax, bytesMax, moreMs }: Bounds,
   client?: EventEmitter,
 ): Promise<Told> {
   const asking = new Asking(bytesMax);
-  const timer = setTimeout(
-    () => asking.giveUp(new UpstreamError('upstream_timeout', `no answer within ${msMax} ms`)),
-    msMax,
-  );
+  let waitsMs = msMax;
+  const over = () => {
+    const more = moreMs?.() ?? 0;
+    if (more <= 0)
+      return asking.giveUp(
+        new UpstreamError('upstream_timeout', `no answer within ${Math.round(waitsMs)} ms`),
+      );
+    waitsMs += more;
+    timer = setTimeout(over, more);
+  };
+  let timer = setTimeout(over, msMax);
   const gone = () => asking.giveUp(new ClientGone('the client went away'));
   client?.once('close', gone);
   try {

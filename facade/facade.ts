@@ -191,7 +191,7 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
   const serving = createServe({
     config,
     forwarder,
-    consult: createConsult(askLegacy, limits.serviceBytesMax),
+    consult: createConsult(askLegacy, limits),
     upstream: upstreams.upstream,
     standing: control.standing,
     choose: (passage) => chooseAgain(passage, circumstances),

@@ -150,13 +150,13 @@ export const limits = {
     type: 'integer',
     default: 2_000,
     min: 1,
-    help: 'for a service to answer a translated read, in milliseconds',
+    help: 'for a service to answer a translated read, in milliseconds; a translated write has --upstream-ms-max, and only so long when its owner changes',
   },
   serviceBytesMax: {
     type: 'integer',
     default: mib,
     min: 1,
-    help: 'largest answer of a service to a translated read, in bytes',
+    help: 'largest answer of a service to what is translated, in bytes',
   },
   writeBytesMax: {
     type: 'integer',

@@ -39,6 +39,7 @@ const write: WriteRoute = {
 const toService: OwnerWrites['group'] = () => ({
   enter: () => ({ is: 'entered', to: 'service' }),
   leave: () => {},
+  changingMs: () => 0,
 });
 const serviceOwns: Parameters<typeof startFacade>[0]['owners'] = {
   view: {

@@ -56,6 +56,18 @@ export type ServeWrite = (
   route: WriteRoute,
 ) => void | Promise<void>;
 
+/**
+ * Nobody else can execute it, and to its client it is a write like any other: it is waited for like one that is forwarded. But while the
+ * owner changes not for longer than `serviceMsMax`: what is in flight keeps everybody waiting, and a service that hangs must not keep the writes.
+ */
+function patience(group: WriteGroup, { serviceMsMax, upstreamMsMax }: Limits): () => number {
+  const begun = performance.now();
+  return () => {
+    const leftMs = upstreamMsMax - (performance.now() - begun);
+    return Math.min(leftMs, serviceMsMax - group.changingMs());
+  };
+}
+
 export function createServeWrite(deps: ServeWriteDeps): ServeWrite {
   const { toLegacy, answers, pins, limits, metrics, log } = deps;
   const isTimeToLog = atMostEach(10_000);
@@ -147,14 +159,16 @@ export function createServeWrite(deps: ServeWriteDeps): ServeWrite {
       return false;
     }
     const { service } = capability;
+    const moreMs = patience(group, limits);
     metrics.chose(capability.name, 'service', 'write');
     try {
       const result = await translateWrite(route.translate, legacy, {
         upstream: deps.upstream(service.upstream),
-        consult: (path, method) => deps.consult(clientOf(write), method, path, trace),
+        consult: (path, method) => deps.consult(clientOf(write), method, path, trace, moreMs),
         headers,
         trace,
         limits,
+        moreMs,
         isRefusal: service.isRefusal,
         isError: route.isError,
       }).finally(() => group.leave());

@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import type { RequestListener } from 'node:http';
 import { expect, test } from 'vitest';
 import type { HttpWriteTranslator, LegacyWrite, ServiceResponse } from '../acl/http.ts';
+import { askAside } from './ask-aside.ts';
+import { createConsult } from './consult.ts';
 import type { Limits } from './limits.ts';
 import { parseFacadeOptions } from './options.ts';
 import { oneUpstream, upstream } from './test-servers.ts';
@@ -114,6 +116,30 @@ test('when legacy cannot be asked, the service is not', async () => {
   const consult = () => Promise.reject(new Error('legacy is away'));
   await expect(run(() => asked++, { consult })).rejects.toThrow('legacy is away');
   expect(asked).toBe(0);
+});
+
+test('an answer is waited for as long as its patience says, of the service as of legacy', async () => {
+  const soon = { ...limits, serviceMsMax: 50 };
+  let more = 2;
+  const moreMs = () => (more-- > 0 ? 50 : 0);
+  await expect(run(() => {}, { limits: soon, moreMs })).rejects.toMatchObject({
+    reason: 'timeout',
+    cause: { message: 'no answer within 150 ms' },
+  });
+  let asked = 0;
+  await using shop = await upstream(() => asked++);
+  const one = oneUpstream(shop.url);
+  const consult = createConsult(askAside(one), soon);
+  const origin = { forwardedFor: '203.0.113.7', proto: 'http', host: '' } as const;
+  more = 2;
+  await expect(
+    consult({ request: { headers: {} }, origin }, 'GET', '/order', undefined, moreMs),
+  ).rejects.toMatchObject({
+    code: 'upstream_timeout',
+    cause: { message: 'no answer within 150 ms' },
+  });
+  expect(asked).toBe(1);
+  await one.stop();
 });
 
 test.each<[string, string, RequestListener]>([

@@ -24,6 +24,8 @@ export type TranslateWriteDeps = {
   readonly headers: Readonly<Record<string, string>>;
   readonly trace?: RequestTrace | undefined;
   readonly limits: Limits;
+  /** How much longer than `serviceMsMax` the service may take. */
+  readonly moreMs?: AskServiceDeps<TranslatedWrite>['moreMs'];
   readonly isRefusal: IsRefusal | undefined;
   readonly isError: IsError | undefined;
 };
@@ -37,7 +39,7 @@ export type TranslateWriteDeps = {
 export async function translateWrite(
   translator: HttpWriteTranslator,
   legacy: LegacyWrite,
-  { upstream, consult, headers, trace, limits, isRefusal, isError }: TranslateWriteDeps,
+  { upstream, consult, headers, trace, limits, moreMs, isRefusal, isError }: TranslateWriteDeps,
 ): Promise<TranslatedWrite> {
   const questions = translating(() => translator.consult?.(legacy) ?? []);
   const consulted = await Promise.all(questions.map(({ method, path }) => consult(path, method)));
@@ -48,6 +50,7 @@ export async function translateWrite(
     headers,
     trace,
     limits,
+    moreMs,
     mayRepeat: false,
     take(response) {
       const { status } = response;

@@ -37,6 +37,8 @@ export type WriteGroup = {
   enter(since: number, client: ServerResponse, isNew: boolean): Entered | Promise<Entry>;
   /** It is in flight no more: answered, or both ends are done with it. */
   leave(): void;
+  /** For how long new writes have had to wait, in milliseconds; 0 when they need not. */
+  changingMs(): number;
 };
 
 export type WriteEvents = {
@@ -48,6 +50,8 @@ export type WriteEvents = {
 export type WriteState = {
   readonly name: string;
   writes: Writes;
+  /** By performance.now(): since when it does not send; undefined while it does. */
+  changingSince: number | undefined;
   inFlight: number;
   /** Sent after they had waited, and not over yet. */
   released: number;
@@ -115,6 +119,13 @@ export class Group implements WriteGroup {
       state.inFlight -= 1;
       if (state.inFlight === 0) for (const tell of state.changed) tell();
     }
+  }
+
+  changingMs(): number {
+    let since = Number.POSITIVE_INFINITY;
+    for (const { changingSince } of this.states)
+      if (changingSince !== undefined) since = Math.min(since, changingSince);
+    return Math.max(performance.now() - since, 0);
   }
 
   #wait(at: WriteState, since: number, client: ServerResponse): Promise<Entry> {

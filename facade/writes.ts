@@ -77,6 +77,7 @@ export function createOwnerWrites(
       {
         name,
         writes: booted,
+        changingSince: performance.now(),
         inFlight: 0,
         released: 0,
         hold: new Hold(limits.holdMsMax),
@@ -92,6 +93,8 @@ export function createOwnerWrites(
     const { writes } = state;
     if (writes.is !== 'asking') state.writes = polled(writes, readings);
     else if (isAsked) state.writes = answered(writes, readings);
+    if (state.writes.is === 'sending') state.changingSince = undefined;
+    else state.changingSince ??= performance.now();
     release(state, limits);
     for (const tell of state.changed) tell();
   }
@@ -141,6 +144,6 @@ export function createOwnerWrites(
 
 /** Without a control store nothing changes hands: every write goes to legacy, and nobody counts. */
 export const legacyWrites: Pick<OwnerWrites, 'group' | 'status'> = {
-  group: () => ({ enter: () => entered.legacy, leave: () => {} }),
+  group: () => ({ enter: () => entered.legacy, leave: () => {}, changingMs: () => 0 }),
   status: () => undefined,
 };

@@ -386,6 +386,31 @@ test('a slow or lost client keeps no change waiting once the service owns; a bod
   expect(service.arrived).toHaveLength(1);
 });
 
+test('a write is waited for at the service as it would be at legacy; where the service hangs, a hold ends that', async () => {
+  for (const side of [sides.legacy, sides.service])
+    await side.query("UPDATE banyan.banyan_fence SET owner = 'service', epoch = 2");
+  const one = await running('--service-ms-max', '100');
+  service.keep();
+  const slow = write(one);
+  await until('the write at the service', () => service.waiting() === 1);
+  // A read gives up, and legacy answers it: the write, which came first, has waited for longer than that by then.
+  const read = await fetch(`${one.url}/api/review/list.do`);
+  expect([await read.json(), state(one)]).toMatchObject([{ by: 'legacy' }, { inFlight: 1 }]);
+  service.letGo();
+  expect((await slow).status).toBe(200);
+
+  service.keep();
+  const hung = write(one);
+  await until('the write at the service', () => service.waiting() === 1);
+  number += 1n;
+  await fence.hold(sides.on.service, reviews, number, 4);
+  expect(await one.owners.look(reviews, 3_000)).toMatchObject({ acknowledged: [String(number)] });
+  const answer = await hung;
+  expect([answer.status, await answer.json()]).toMatchObject([504, { error: { code: 'upstream_timeout' } }]);
+  // It may have been executed.
+  expect(answer.headers.getSetCookie().join()).toContain('banyan_pin=reviews.s.');
+});
+
 test('a client that leaves a write under way at legacy, or half sent, leaves nothing in flight', async () => {
   const one = await running();
   legacy.keep();
