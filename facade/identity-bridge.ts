@@ -11,6 +11,7 @@ import type { Limits } from './limits.ts';
 
 export const identityHeader = 'banyan-identity';
 
+const questionMsMax = 2_000;
 const knownMsMax = 5_000;
 /** Shorter: a session that logs in through another replica is not taken for nobody's for long. */
 const nobodyMsMax = 1_000;
@@ -101,7 +102,7 @@ export function createIdentities({
     try {
       const { status, text } = await askLegacy(
         { method: 'GET', path: declaration.path, headers: { accept: 'application/json', cookie } },
-        { msMax: limits.upstreamMsMax, bytesMax: limits.serviceBytesMax },
+        { msMax: questionMsMax, bytesMax: limits.serviceBytesMax },
       );
       // A failure of legacy's own says nothing about the session.
       if (status >= 500)

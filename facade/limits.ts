@@ -150,7 +150,7 @@ export const limits = {
     type: 'integer',
     default: 2_000,
     min: 1,
-    help: 'for a service to answer a translated read, in milliseconds; a translated write has --upstream-ms-max, and only so long when its owner changes',
+    help: 'for a service to answer a translated read, in milliseconds; a translated write has --upstream-ms-max, but only so long while its owner changes',
   },
   serviceBytesMax: {
     type: 'integer',

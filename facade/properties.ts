@@ -5,14 +5,11 @@ import type { Flags } from './flags.ts';
 import { cookiesCalled } from './identity.ts';
 import type { Identities } from './identity-bridge.ts';
 import type { Passage } from './passage.ts';
-import { within } from './within.ts';
 
 export type Properties = Readonly<Record<string, string>>;
 
 /** A longer value is nobody's cohort. */
 const charactersMax = 200;
-/** A read does not wait for legacy's word for as long as a write does. */
-const userMsMax = 2_000;
 
 export function propertiesOf({ headers }: ContextPlan, given: IncomingHttpHeaders): Properties | undefined {
   let found: Record<string, string> | undefined;
@@ -40,7 +37,7 @@ export type NamedUser = (
 
 /**
  * Legacy is asked only for a client with a session, and only while the flag has a constraint on who it is; the answer is kept for
- * seconds. Where legacy cannot say, or not soon, nobody is logged in.
+ * seconds. Where legacy cannot say, nobody is logged in.
  */
 export const createNamedUser =
   ({ sessionCookie, identities, flags }: NamedUserDeps): NamedUser =>
@@ -52,7 +49,7 @@ export const createNamedUser =
     if (choice.reason !== 'flag-off' && choice.reason !== 'flag-on') return undefined;
     if (!flags.asksFor(flag, name)) return undefined;
     if (cookiesCalled(sessionCookie, cookieHeader) === undefined) return undefined;
-    return within(identities.userOf(cookieHeader), userMsMax).then(
+    return identities.userOf(cookieHeader).then(
       (user) => (user === undefined ? properties : { ...properties, [name]: user }),
       () => properties,
     );

@@ -122,10 +122,8 @@ export class Group implements WriteGroup {
   }
 
   changingMs(): number {
-    let since = Number.POSITIVE_INFINITY;
-    for (const { changingSince } of this.states)
-      if (changingSince !== undefined) since = Math.min(since, changingSince);
-    return Math.max(performance.now() - since, 0);
+    const now = performance.now();
+    return Math.max(0, ...this.states.map(({ changingSince = now }) => now - changingSince));
   }
 
   #wait(at: WriteState, since: number, client: ServerResponse): Promise<Entry> {

@@ -19,7 +19,7 @@ import { asAccount } from '../as-account.ts';
 import { claimFolder } from '../claimed-folder.ts';
 import { startFacadeProcess } from '../facade/facade-process.ts';
 import { type Relay, startRelay } from '../relay.ts';
-import type { Cli } from '../story/stack.ts';
+import { againMsMax, type Cli, isForWantOfTime } from '../story/stack.ts';
 import { type Pair, type Side, startPair } from '../sync/pair.ts';
 import { until } from '../sync/until.ts';
 import type { WorkerProcess } from '../sync/worker-process.ts';
@@ -92,11 +92,6 @@ export type Stage = {
   lost(ids: Iterable<number>): Promise<number[]>;
   [Symbol.asyncDispose](): Promise<void>;
 };
-
-/** On a machine that is short of time a facade may be late, a stream behind: undone, or a gate is closed. */
-const isForWantOfTime = (code: number) => code === 3 || code === 4;
-/** The same command is tried again for so long then. */
-const againMsMax = 40_000;
 
 /** @param replicas facades that are there from the beginning */
 export async function startStage(replicas = 1): Promise<Stage> {

@@ -11,6 +11,11 @@ const root = join(import.meta.dirname, '..', '..');
 
 export type Cli = { readonly code: number; readonly stdout: string; readonly stderr: string };
 
+/** On a machine that is short of time a facade may be late, a stream behind: undone, or a gate is closed. */
+export const isForWantOfTime = (code: number) => code === 3 || code === 4;
+/** The same command is tried again for so long then. */
+export const againMsMax = 40_000;
+
 export type RunningStack = Stack & {
   readonly folder: string;
   readonly process: ChildProcess;
