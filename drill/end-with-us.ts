@@ -1,6 +1,5 @@
 // A drill that is interrupted.
-import { rmSync } from 'node:fs';
-import type { RunFolder } from '../scripts/run-folder.ts';
+import { type RunFolder, removeRunFolder } from '../scripts/run-folder.ts';
 
 /**
  * Ctrl-C leaves nothing running, and is no finding.
@@ -13,7 +12,7 @@ export function endWithUs(
   let ending: Promise<void> | undefined;
   const end = () => {
     ending ??= endAll().then(() => {
-      rmSync(runFolder.path, { recursive: true, force: true });
+      removeRunFolder(runFolder.path);
       process.exit(1);
     });
   };

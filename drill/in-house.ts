@@ -1,7 +1,7 @@
 // A house for as long as something is played in it: whatever happens, nothing of it is left running.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { claimRunFolder } from '../scripts/run-folder.ts';
+import { claimRunFolder, removeRunFolder } from '../scripts/run-folder.ts';
 import { endWithUs } from './end-with-us.ts';
 import { keepEvidence } from './evidence.ts';
 import { endHouse, type House, type HouseOptions, startHouse, sweepHouses } from './house.ts';
@@ -33,6 +33,6 @@ export async function inHouse(
   } finally {
     await over();
     await end();
-    rmSync(runFolder.path, { recursive: true, force: true });
+    removeRunFolder(runFolder.path);
   }
 }

@@ -2,7 +2,7 @@
 // the same, and everything acknowledged must be there, once.
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { claimRunFolder, sweepRunFolders } from '../scripts/run-folder.ts';
+import { claimRunFolder, removeRunFolder, sweepRunFolders } from '../scripts/run-folder.ts';
 import { chance } from '../test/sync/seed.ts';
 import { endWithUs } from './end-with-us.ts';
 import { differences } from './equal.ts';
@@ -163,7 +163,7 @@ export const syncDrill: Drill = async (options) => {
   } finally {
     await over();
     await runFolder.endChildren();
-    rmSync(runFolder.path, { recursive: true, force: true });
+    removeRunFolder(runFolder.path);
   }
   return total;
 };

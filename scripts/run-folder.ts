@@ -108,6 +108,14 @@ export function childNamed(path: string, name: string): number | undefined {
     .find((child) => child?.name === name && isAlive(child))?.pid;
 }
 
+/** Its owner's name goes last: whoever sweeps meanwhile would take a folder without one, and fill it again. */
+export function removeRunFolder(path: string): void {
+  if (!existsSync(path)) return;
+  for (const name of readdirSync(path))
+    if (name !== 'owner') rmSync(join(path, name), { recursive: true, force: true });
+  rmSync(path, { recursive: true, force: true });
+}
+
 /** Removes the folders below `parent` whose owner is gone, and ends what they left running. */
 export async function sweepRunFolders(parent: string): Promise<void> {
   if (!existsSync(parent)) return;
@@ -119,6 +127,6 @@ export async function sweepRunFolders(parent: string): Promise<void> {
       if (error instanceof RunFolderBusyError) continue;
       throw error;
     }
-    rmSync(path, { recursive: true, force: true });
+    removeRunFolder(path);
   }
 }
