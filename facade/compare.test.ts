@@ -123,7 +123,7 @@ test('work and words are bounded, whatever is sent', () => {
   const many = compareAnswers(answer(keys(0)), answer(keys(10_000)), plain);
   expect(many.differences).toHaveLength(usualLimits.differencesMax);
   expect(many.isWhole).toBe(false);
-  expect(performance.now() - began).toBeLessThan(2_000);
+  expect(performance.now() - began).toBeLessThan(10_000);
 });
 
 test('the order of keys counts where it is the manner of legacy, that of items always', () => {

@@ -269,7 +269,8 @@ test('a turn that waits for a writer keeps the look for its second at most, and 
   });
   const startedAt = performance.now();
   expect(await one.owners.look(reviews, 0)).toMatchObject({ writes: 'holding' });
-  expect(performance.now() - startedAt).toBeLessThan(2_000);
+  // A look that has failed takes 2.5 s.
+  expect(performance.now() - startedAt).toBeLessThan(2_400);
   expect(await turning).toMatchObject({ is: 'busy' });
   writer.destroy();
   expect(one.owners.view.status().legacy).toEqual({ reachable: true, error: null });

@@ -43,7 +43,7 @@ async function drip(client: RawClient, bytes: string, everyMs: number, msMax: nu
 
 const statuses = (client: RawClient) => client.answers().answers.map(({ status }) => status);
 /** A look at the clock every so often decides when a limit has passed. */
-const slackMs = 1_500;
+const slackMs = 2_500;
 
 test.each([
   ['a head, byte by byte', '', `GET /t HTTP/1.1\r\n${host}X-A: ${'a'.repeat(1_000)}`, limitMs.head],

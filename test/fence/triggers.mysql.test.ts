@@ -265,7 +265,7 @@ describe.each(dialects)('%s', (dialect) => {
     expect(failed).toMatch(
       /^the fence on the legacy server: item was in use for 1 s\. Open on that server: session \d+ \(shop_app@/,
     );
-    expect(worstMs).toBeLessThan(2_500);
+    expect(worstMs).toBeLessThan(5_000);
     await shop.rollback();
     await execute('--observe');
     await execute('--enforce');

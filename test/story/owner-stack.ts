@@ -3,11 +3,13 @@
 import { createConnection } from 'mysql2/promise';
 import { expect } from 'vitest';
 import { popularProducts } from '../../scripts/sample-databases.ts';
-import { type Relay, startRelay } from '../relay.ts';
+import { startRelay } from '../relay.ts';
 import { ledgerFaults } from './shop-ledger.ts';
 import { type Shoppers, startShoppers } from './shoppers.ts';
 import {
+  againMsMax,
   type Cli,
+  isForWantOfTime,
   type RunningCommand,
   type RunningStack,
   runNightly,
@@ -15,17 +17,20 @@ import {
   startStack,
 } from './stack.ts';
 
+export type Move = 'cutover' | 'rollback';
+
 export type OwnerStack = {
   readonly stack: RunningStack;
   readonly shoppers: Shoppers;
-  /** Between the CLI and each server; everything else goes there directly. */
-  readonly legacy: Relay;
-  readonly services: Relay;
-  readonly control: Relay;
   /** Runs a command, which must end well. */
   run(...words: string[]): Promise<Record<string, unknown>>;
-  /** Starts a command through the relays. */
-  start(...words: string[]): RunningCommand;
+  /** Runs `move` until it sends `words` to a server, and kills it there, before they have gone out or before their answer has come. */
+  killedAt(step: {
+    move: Move;
+    on: 'legacy' | 'services' | 'control';
+    words: string;
+    lose: 'request' | 'answer';
+  }): Promise<void>;
   /** The monolith's nightly batch, which goes past the facades. */
   nightly(): Promise<Cli>;
   /** A write through a facade, until it is answered. @returns milliseconds */
@@ -52,9 +57,16 @@ export async function startOwnerStack(
     return JSON.parse(stdout);
   };
   const portOf = (url: string) => Number(new URL(url).port);
-  const legacy = await startRelay(portOf(stack.databases.legacy));
-  const services = await startRelay(portOf(stack.databases.services));
-  const control = await startRelay(portOf(stack.databases.control));
+  // Between the CLI and each server; everything else goes there directly.
+  const relays = {
+    legacy: await startRelay(portOf(stack.databases.legacy)),
+    services: await startRelay(portOf(stack.databases.services)),
+    control: await startRelay(portOf(stack.databases.control)),
+  };
+  const throughRelays = [
+    ...['--folder', stack.folder],
+    ...Object.entries(relays).flatMap(([name, { port }]) => [`--${name}-url`, `mysql://127.0.0.1:${port}`]),
+  ];
   await run('backfill', 'reviews');
   await run('verify', 'reviews');
   await run('fence', 'reviews', '--enforce', '--execute');
@@ -81,23 +93,20 @@ export async function startOwnerStack(
   return {
     stack,
     shoppers,
-    legacy,
-    services,
-    control,
     run,
-    start(...given) {
-      return startCommand([
-        ...given,
-        '--json',
-        '--folder',
-        stack.folder,
-        '--legacy-url',
-        `mysql://127.0.0.1:${legacy.port}`,
-        '--services-url',
-        `mysql://127.0.0.1:${services.port}`,
-        '--control-url',
-        `mysql://127.0.0.1:${control.port}`,
-      ]);
+    async killedAt({ move, on, words, lose }) {
+      for (const end = performance.now() + againMsMax; ; ) {
+        let command: RunningCommand | undefined;
+        const sprung = relays[on].loseAtPart(words, lose, () => command?.kill('SIGKILL'));
+        command = startCommand([move, 'reviews', '--execute', '--wait', '20', '--json', ...throughRelays]);
+        const early = await Promise.race([sprung, command.ended]);
+        if (!early) {
+          expect((await command.ended).code).toBe(-1);
+          return;
+        }
+        if (!isForWantOfTime(early.code) || performance.now() > end)
+          throw new Error(`it ended before its step: ${early.code} ${early.stdout} ${early.stderr}`);
+      }
     },
     nightly: () => runNightly(stack.batch),
     async writeOnce() {
@@ -121,9 +130,7 @@ export async function startOwnerStack(
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([shoppers.stop(), prober.stop()]);
-      await legacy[Symbol.asyncDispose]();
-      await services[Symbol.asyncDispose]();
-      await control[Symbol.asyncDispose]();
+      for (const relay of Object.values(relays)) await relay[Symbol.asyncDispose]();
       await stack[Symbol.asyncDispose]();
     },
   };
