@@ -59,11 +59,16 @@ async function takeover(how: 'kill -9' | 'SIGSTOP'): Promise<number> {
   expect(await second.status()).toHaveLength(2);
   worker = second;
   if (how === 'SIGSTOP') {
-    // It comes back, finds that it is not its turn any more, and waits for the lease.
+    // It comes back, finds that it is not its turn any more, and waits for the lease. (Where the machine keeps the second one from
+    // renewing it, the first has it again.)
     first.signal('SIGCONT');
     for (let i = 0; i < 20; i++) await arrived(await write());
-    await until('the first to stand by', async () => (await first.status()).length === 0);
-    await first.kill();
+    const standby = await until('one of the two to stand by', async () => {
+      const streams = [(await first.status()).length, (await second.status()).length];
+      return streams.includes(2) && [first, second][streams.indexOf(0)];
+    });
+    worker = standby === first ? second : first;
+    await standby.kill();
   }
   await eachOnce();
   return ms;
