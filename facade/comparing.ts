@@ -51,6 +51,8 @@ export type Job = {
   readonly request: Mirrored;
   readonly subject: Subject;
   readonly ifNoneMatch: string | undefined;
+  /** Of the writes: the other side follows it. */
+  readonly owner: Side;
 };
 
 type Look = { readonly legacy: ComparedAnswer; readonly service: ComparedAnswer | Unusable };
@@ -64,6 +66,27 @@ function compareLook({ legacy, service }: Look, rules: CompareRules): Compared {
     service: service.fault,
   } as const;
   return { differences: [fault], isWhole: true };
+}
+
+/** All of a list: where an item moves, the others may stand elsewhere. */
+const wholeOf = (path: string) => path.split('[*]', 1)[0] ?? path;
+const isBelow = (path: string, above: string) =>
+  path.startsWith(above) && /^[.[]/.test(path.slice(above.length));
+
+/** Where a side has said something else than at the look before. What that is may not have arrived at the other side. */
+function movedBetween(
+  before: ComparedAnswer | Unusable,
+  now: ComparedAnswer | Unusable,
+  rules: CompareRules,
+): (place: Difference) => boolean {
+  if ('fault' in before || 'fault' in now) return () => false;
+  const { differences, isWhole } = compareAnswers(before, now, rules);
+  if (!isWhole || differences.some(({ kind }) => kind === 'status')) return () => true;
+  const moved = differences.map(({ path }) => wholeOf(path));
+  return ({ path }) => {
+    const place = wholeOf(path);
+    return moved.some((each) => each === place || isBelow(place, each) || isBelow(each, place));
+  };
 }
 
 export type ComparingDeps = {
@@ -103,11 +126,11 @@ export class Comparing {
     // Of a 304 nobody knows the places.
     const known = first.legacy.text === undefined ? undefined : compared.differences;
     const differences =
-      compared.differences.length === 0 ? compared.differences : await this.#lookAgain(known, job);
+      compared.differences.length === 0 ? compared.differences : await this.#lookAgain(first, known, job);
     if (differences === 'stopped') return 'stopped';
-    if (differences.length === 0 && !compared.isWhole) {
+    if (differences === 'moving' || (differences.length === 0 && !compared.isWhole)) {
       parity.notCompared(subject);
-      return 'too_large';
+      return differences === 'moving' ? 'moving' : 'too_large';
     }
     parity.compared(subject, differences, queryShape(new URLSearchParams(request.query), of.shown));
     if (differences.length === 0) return compared.differences.length === 0 ? 'equal' : 'settled';
@@ -154,26 +177,36 @@ export class Comparing {
   }
 
   /**
-   * One side may have been behind the other: what counts is what differs still.
+   * One side may have been behind the other: what counts is what differs still, where the owner says what it said at the look before.
    * @param known what differed first; undefined: somewhere
+   * @returns `moving` when nothing counts, and something was said anew each time
    */
   async #lookAgain(
+    first: Look,
     known: readonly Difference[] | undefined,
     job: Job,
-  ): Promise<readonly Difference[] | 'stopped'> {
+  ): Promise<readonly Difference[] | 'stopped' | 'moving'> {
+    const { parity, tallies } = this.#deps;
+    const isNoise = (place: Difference) => parity.isNoise(job.subject, [place]);
+    let before = first;
     let still = known;
+    let counting: readonly Difference[] = [];
     for (const [look, times] of againAfter.entries()) {
       await delay(times * this.#deps.againMs, undefined, { signal: this.#deps.stopped });
       if (!this.#deps.isOpen(job.of)) return 'stopped';
-      const { differences } = compareLook(await this.#lookAtBoth(job), job.of.rules);
+      const now = await this.#lookAtBoth(job);
+      const { differences } = compareLook(now, job.of.rules);
       if (differences.length === 0) return [];
-      const before = still?.map(({ path }) => path);
-      const same = before ? differences.filter(({ path }) => before.includes(path)) : differences;
+      const paths = still?.map(({ path }) => path);
+      const same = paths ? differences.filter(({ path }) => paths.includes(path)) : differences;
       // Each time somewhere else, and never the same: that is no stream that is behind.
       still = same.length > 0 ? same : differences;
-      if (look + 1 === countedAtLook && !this.#deps.parity.isNoise(job.subject, still))
-        this.#deps.tallies.differed(job.subject.capability);
+      const hasMoved = movedBetween(before[job.owner], now[job.owner], job.of.rules);
+      before = now;
+      counting = still.filter((place) => isNoise(place) || !hasMoved(place));
+      if (counting.length < still.length && counting.every(isNoise)) counting = [];
+      if (look + 1 === countedAtLook && !counting.every(isNoise)) tallies.differed(job.subject.capability);
     }
-    return still ?? [];
+    return counting.length > 0 ? counting : 'moving';
   }
 }

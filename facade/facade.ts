@@ -182,7 +182,7 @@ export async function createFacade(deps: FacadeDeps): Promise<Facade> {
     ...deps,
     place: (upstream) => upstreams.upstream(upstream).instanceAside(),
     standing: control.standing,
-    epoch: (capability) => owners?.view.owner(capability)?.epoch ?? 0n,
+    owner: (capability) => owners?.view.owner(capability),
   });
   const identities =
     identity && identityKey

@@ -16,6 +16,8 @@ export type ShadowOutcome =
   /** It differed, and no more when both sides were asked again. */
   | 'settled'
   | 'different'
+  /** What differed was said anew by the owner each time, faster than the other side follows. */
+  | 'moving'
   /** A side did not answer. */
   | 'failed'
   /** More than is kept or compared. */

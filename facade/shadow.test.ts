@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import type { HttpReadTranslator } from '../acl/http.ts';
 import { etagOf } from '../acl/http.ts';
-import type { ReadRoute, Route } from '../capability/capability.ts';
+import type { ReadRoute, Route, Side } from '../capability/capability.ts';
 import type { Standing } from '../capability/phase.ts';
 import { headersForLegacy } from './mirror.ts';
 import { createParity } from './parity.ts';
@@ -70,7 +70,12 @@ type Given = {
   readonly standing?: () => Standing;
   readonly limits?: NonNullable<Parameters<typeof startFacade>[0]['limits']>;
   readonly log?: (line: string) => void;
+  readonly owner?: Side;
 };
+
+/** As far as reads ask: no write is under way. */
+const ownedBy = (side: Side): Parameters<typeof startFacade>[0]['owners'] =>
+  ({ view: { owner: () => ({ side, epoch: 0n }), side: () => undefined, latest: () => undefined } }) as never;
 
 async function shadowed(given: Given) {
   const stack = new AsyncDisposableStack();
@@ -90,6 +95,7 @@ async function shadowed(given: Given) {
       },
       standing: given.standing ?? (() => ({ phase: 'reads', ready: true })),
       limits: { shadowAgainMs: 5, ...given.limits },
+      ...(given.owner && { owners: ownedBy(given.owner) }),
       ...(given.log && { log: pino({ level: 'info' }, { write: given.log }) }),
     }),
   );
@@ -197,6 +203,55 @@ test('what differs is looked at again: only what differs still counts', async ()
   service.status = 201;
   await it.becomes('different');
   expect(it.report()).toMatchObject({ compared: 2, different: 1, paths: [{ path: '$.b', kind: 'value' }] });
+});
+
+test('where the owner says something else at each look, the other side may just be behind: that says nothing', async () => {
+  const written = (n: number) => ({ total: n, items: [n, n - 1, n - 2].map((id) => ({ id, of: id % 2 })) });
+  const [legacy, service] = [answering({}, true), answering({ ...written(0), a: 1 })];
+  await using it = await shadowed({
+    legacy(request, response) {
+      // Asked by the client, for the noise, and three times for what differs: it has been written to before each of these.
+      const times = legacy.asked.length;
+      legacy.body = { ...written(1 + Math.floor(times / 5) * 3 + Math.max(0, (times % 5) - 1)), a: 1 };
+      legacy.handler(request, response);
+    },
+    service: service.handler,
+  });
+  for (let n = 0; n < 5; n++) await it.becomes('moving');
+  expect(it.report()).toMatchObject({ compared: 0, different: 0, notCompared: 5, noisy: 0, paths: [] });
+  service.body = { ...written(0), a: 2 };
+  await it.becomes('different');
+  expect(it.report()).toMatchObject({ compared: 1, different: 1 });
+  expect(it.report()?.paths.map(({ path: place }) => place)).toEqual(['$.a']);
+});
+
+test('once the service owns, what it says anew at each look has not arrived at legacy', async () => {
+  const [legacy, service] = [answering({ a: 0, b: 1 }, true), answering({})];
+  await using it = await shadowed({
+    legacy: legacy.handler,
+    service(request, response) {
+      service.body = { a: 1 + service.asked.length, b: 1 };
+      service.handler(request, response);
+    },
+    owner: 'service',
+  });
+  await it.becomes('moving');
+  legacy.body = { a: 0, b: 2 };
+  await it.becomes('different');
+  expect(it.report()?.paths.map(({ path: place }) => place)).toEqual(['$.b']);
+});
+
+test('what the other side says anew each time counts where the owner does not', async () => {
+  const [legacy, service] = [answering({ a: 0 }, true), answering({})];
+  await using it = await shadowed({
+    legacy: legacy.handler,
+    service(request, response) {
+      service.body = { a: 1 + service.asked.length };
+      service.handler(request, response);
+    },
+  });
+  await it.becomes('different');
+  expect(it.report()).toMatchObject({ compared: 1, different: 1, paths: [{ path: '$.a' }] });
 });
 
 test('what legacy says differently each time is noise, and no difference', async () => {

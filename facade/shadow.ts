@@ -16,6 +16,7 @@ import type { Metrics, ShadowOutcome } from './metrics.ts';
 import { createMirror, type Mirror } from './mirror.ts';
 import type { Parity } from './parity.ts';
 import type { Passage } from './passage.ts';
+import type { Owner } from './side-view.ts';
 import type { Tallies } from './tallies.ts';
 import { whenOver } from './when-over.ts';
 
@@ -25,7 +26,8 @@ export type ShadowDeps = {
   readonly place: (upstream: string) => Found | undefined;
   readonly flags: Pick<Flags, 'isOn' | 'proposedPercent'>;
   readonly standing: (capability: string) => Standing | undefined;
-  readonly epoch: (capability: string) => bigint;
+  /** Undefined as long as no fence was read. */
+  readonly owner: (capability: string) => Owner | undefined;
   readonly parity: Parity;
   readonly tallies: Tallies;
   readonly limits: Limits;
@@ -47,6 +49,7 @@ export type Shadow = {
   stop(): Promise<void>;
 };
 
+const unread: Owner = { side: 'legacy', epoch: 0n };
 /** How long a flag or a phase is believed. */
 const lookMs = 250;
 /** Answers that are kept while they go out, for each mirror that may be in flight: clients are slower than upstreams. */
@@ -105,11 +108,11 @@ class Shadowing implements Shadow {
     }
     this.#kept += 1;
     const capture = new Capture(this.#deps.limits.shadowBytesMax);
-    const epoch = this.#deps.epoch(of.capability.name);
+    const owner = this.#deps.owner(of.capability.name) ?? unread;
     whenOver(reply.raw, () => {
       this.#kept -= 1;
       if (!reply.raw.writableFinished) capture.leave();
-      void this.#after(capture, request, passage, of, epoch);
+      void this.#after(capture, request, passage, of, owner);
     });
     return capture;
   }
@@ -156,7 +159,7 @@ class Shadowing implements Shadow {
     { raw, headers }: FastifyRequest,
     { target, origin, trace }: Passage,
     of: ShadowedRoute,
-    epoch: bigint,
+    { side: owner, epoch }: Owner,
   ): Promise<void> {
     if (this.#stop.signal.aborted) return;
     if (this.#mirroring >= this.#deps.limits.shadowInFlightMax) return this.#count(of, 'dropped');
@@ -177,6 +180,7 @@ class Shadowing implements Shadow {
           of,
           request,
           subject,
+          owner,
           ifNoneMatch: headers['if-none-match'],
         }),
       );
