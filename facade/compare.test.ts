@@ -1,7 +1,7 @@
 // The comparison of two answers: exact about where and how they differ, bounded whatever comes, and silent about values.
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type ComparedAnswer, compareAnswers, rulesOf, usualLimits } from './compare.ts';
+import { type ComparedAnswer, compareAnswers, movedBetween, rulesOf, usualLimits } from './compare.ts';
 
 const headers = ['content-type', 'application/json', 'cache-control', 'no-cache'];
 const answer = (body: unknown, more: Partial<ComparedAnswer> = {}): ComparedAnswer => ({
@@ -215,4 +215,28 @@ test('no value is ever said, nor a key that may be one, but what the route shows
     legacy: 'text of 15 (a .)',
     service: 'nothing',
   });
+});
+
+test('what has moved from one answer to the next: its place, what is above and below it, and all of a list', () => {
+  const moved = (before: unknown, now: unknown) => {
+    const hasMoved = movedBetween(answer(before), answer(now), plain);
+    const places = ['$', '$.a', '$.a.b', '$.ab', '$.list', '$.list[*].id', '$.list[*]', '(header location)'];
+    return places.filter(hasMoved);
+  };
+  const value = { a: { b: 1 }, ab: 1, list: [{ id: 1 }] };
+  expect(moved(value, value)).toEqual([]);
+  expect(moved(value, { ...value, a: { b: 2 } })).toEqual(['$', '$.a', '$.a.b']);
+  expect(moved(value, { ...value, a: 2 })).toEqual(['$', '$.a', '$.a.b']);
+  expect(moved(value, { ...value, ab: 2 })).toEqual(['$', '$.ab']);
+  expect(moved(value, { ...value, list: [{ id: 2 }, { id: 1 }] })).toEqual([
+    '$',
+    '$.list',
+    '$.list[*].id',
+    '$.list[*]',
+  ]);
+  expect(movedBetween(answer(value), answer(value, { status: 404 }), plain)('$.a')).toBe(true);
+  // What was not looked at may have moved.
+  const wide = (n: number) => Array.from({ length: 30 }, (_, index) => [`k${index}`, n]);
+  const many = movedBetween(answer(Object.fromEntries(wide(1))), answer(Object.fromEntries(wide(2))), plain);
+  expect(many('$.other')).toBe(true);
 });

@@ -112,3 +112,26 @@ export function compareAnswers(
   }
   return { differences: [...walk.differences.values()], isWhole };
 }
+
+/** All of a list: where an item moves, the others may stand elsewhere. */
+const wholeOf = (path: string) => path.split('[*]', 1)[0] ?? path;
+const isBelow = (path: string, above: string) =>
+  path.startsWith(above) && /^[.[]/.test(path.slice(above.length));
+
+/**
+ * Where one side's answers to one request differ from one time to the next: whoever follows that side may not have what is there yet.
+ * @returns whether it is so at a difference's path, above it or below
+ */
+export function movedBetween(
+  before: ComparedAnswer,
+  now: ComparedAnswer,
+  rules: CompareRules,
+): (path: string) => boolean {
+  const { differences, isWhole } = compareAnswers(before, now, rules);
+  if (!isWhole || differences.some(({ kind }) => kind === 'status')) return () => true;
+  const moved = differences.map(({ path }) => wholeOf(path));
+  return (path) => {
+    const place = wholeOf(path);
+    return moved.some((each) => each === place || isBelow(place, each) || isBelow(each, place));
+  };
+}

@@ -5,7 +5,14 @@ import type { Logger } from 'pino';
 import { type Capability, type ReadRoute, type Side, shadowFlag } from '../capability/capability.ts';
 import { atMostEach } from './answers.ts';
 import type { Capture } from './capture.ts';
-import { type Compared, type ComparedAnswer, type CompareRules, compareAnswers, rulesOf } from './compare.ts';
+import {
+  type Compared,
+  type ComparedAnswer,
+  type CompareRules,
+  compareAnswers,
+  movedBetween,
+  rulesOf,
+} from './compare.ts';
 import type { Difference } from './compare-json.ts';
 import type { ShadowOutcome } from './metrics.ts';
 import type { Mirror, Mirrored, Unusable } from './mirror.ts';
@@ -68,25 +75,13 @@ function compareLook({ legacy, service }: Look, rules: CompareRules): Compared {
   return { differences: [fault], isWhole: true };
 }
 
-/** All of a list: where an item moves, the others may stand elsewhere. */
-const wholeOf = (path: string) => path.split('[*]', 1)[0] ?? path;
-const isBelow = (path: string, above: string) =>
-  path.startsWith(above) && /^[.[]/.test(path.slice(above.length));
-
-/** Where a side has said something else than at the look before. What that is may not have arrived at the other side. */
-function movedBetween(
+/** Where a side says something else than at the look before. */
+function movedSince(
   before: ComparedAnswer | Unusable,
   now: ComparedAnswer | Unusable,
   rules: CompareRules,
-): (place: Difference) => boolean {
-  if ('fault' in before || 'fault' in now) return () => false;
-  const { differences, isWhole } = compareAnswers(before, now, rules);
-  if (!isWhole || differences.some(({ kind }) => kind === 'status')) return () => true;
-  const moved = differences.map(({ path }) => wholeOf(path));
-  return ({ path }) => {
-    const place = wholeOf(path);
-    return moved.some((each) => each === place || isBelow(place, each) || isBelow(each, place));
-  };
+): (path: string) => boolean {
+  return 'fault' in before || 'fault' in now ? () => false : movedBetween(before, now, rules);
 }
 
 export type ComparingDeps = {
@@ -201,9 +196,9 @@ export class Comparing {
       const same = paths ? differences.filter(({ path }) => paths.includes(path)) : differences;
       // Each time somewhere else, and never the same: that is no stream that is behind.
       still = same.length > 0 ? same : differences;
-      const hasMoved = movedBetween(before[job.owner], now[job.owner], job.of.rules);
+      const hasMoved = movedSince(before[job.owner], now[job.owner], job.of.rules);
       before = now;
-      counting = still.filter((place) => isNoise(place) || !hasMoved(place));
+      counting = still.filter((place) => isNoise(place) || !hasMoved(place.path));
       if (counting.length < still.length && counting.every(isNoise)) counting = [];
       if (look + 1 === countedAtLook && !counting.every(isNoise)) tallies.differed(job.subject.capability);
     }
