@@ -1,4 +1,5 @@
 // Who has the lock that a statement waits for; asked beside it, by an account with PROCESS.
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Connection } from 'mysql2/promise';
 import { select } from './ask-server.ts';
 
@@ -7,14 +8,29 @@ export type Blocker = { readonly thread: number; readonly user: string; readonly
 
 /** A wait shorter than this is nobody's fault. */
 const watchAfterMs = 300;
+/** Rarely enough for InnoDB to show locks anew. */
+const againMs = 200;
 
-/** Looks once who is in the way of this thread's statement, when that has lasted a while. */
+/** Looks who is in the way of this thread's statement, once that has lasted a while, until somebody is seen. */
 export function watchBlocker(observer: Connection, thread: number) {
-  let blocker: Promise<Blocker | undefined> = Promise.resolve(undefined);
-  const timer = setTimeout(() => {
-    blocker = blockerOf(observer, thread).catch(() => undefined); // without it the message names nobody
-  }, watchAfterMs);
-  return { found: () => blocker, stop: () => clearTimeout(timer) };
+  const stopping = new AbortController();
+  const seen = look(observer, thread, stopping.signal).catch(() => undefined); // the message then names nobody
+  return {
+    /** To be asked when the statement has ended. */
+    found(): Promise<Blocker | undefined> {
+      stopping.abort();
+      return seen;
+    },
+    [Symbol.dispose]: () => stopping.abort(),
+  };
+}
+
+async function look(observer: Connection, thread: number, signal: AbortSignal): Promise<Blocker | undefined> {
+  for (let ms = watchAfterMs; ; ms = againMs) {
+    await delay(ms, undefined, { signal });
+    const blocker = await blockerOf(observer, thread);
+    if (blocker) return blocker;
+  }
 }
 
 /**

@@ -1,4 +1,5 @@
 // The states of a change of owner, and what each one does: one thing. Pure.
+import type { Blocker } from './blockers.ts';
 import type { Side } from './capability.ts';
 import type { ChangeOfOwner, End } from './change-of-owner-place.ts';
 
@@ -10,20 +11,15 @@ export type Under = { readonly change: ChangeOfOwner; readonly attempt: Attempt 
 /** Waiting for the stream to open a side: X before anything, Y after the close. */
 type Awaiting = Under & { readonly at: 'await-owner' | 'await-open' };
 
+/** Tried again while there is time. `inTheWay`: who was, when that was last seen; a look may come too late to see it. */
+type Trying = Under & { readonly at: 'turn' | 'close'; readonly inTheWay?: Blocker | undefined };
+
 /** Nothing is closed yet, as far as this attempt knows. */
-export type Acting = Under & {
-  readonly at:
-    | 'hold'
-    | 'acknowledge'
-    | 'turn'
-    | 'read-turn'
-    | 'drain'
-    | 'xa'
-    | 'probe'
-    | 'check'
-    | 'close'
-    | 'read-close';
-};
+export type Acting =
+  | Trying
+  | (Under & {
+      readonly at: 'hold' | 'acknowledge' | 'read-turn' | 'drain' | 'xa' | 'probe' | 'check' | 'read-close';
+    });
 
 /** Y owns. */
 export type Finishing = Under & { readonly at: 'release' | 'record' };

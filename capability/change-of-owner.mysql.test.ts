@@ -12,7 +12,7 @@ import * as steps from '../test/change-of-owner/sql-steps.ts';
 import { type Chance, suiteSeed } from '../test/sync/seed.ts';
 import { type SideServer, startSide } from '../test/sync/servers.ts';
 import { until } from '../test/sync/until.ts';
-import { blockerOf } from './blockers.ts';
+import { blockerOf, watchBlocker } from './blockers.ts';
 import type { Side } from './capability.ts';
 import { migrateOwnSchema } from './control-store.ts';
 import * as fence from './fence.ts';
@@ -300,6 +300,18 @@ describe.each(isolations)('at %s', (isolation) => {
     await itWaits(on.sql.threadId);
     return [outcome];
   }
+
+  test('who is in the way is looked for until somebody is', { timeout: 30_000 }, async () => {
+    await writer.query('START TRANSACTION; INSERT INTO t VALUES ()');
+    await on.sql.query('SET SESSION innodb_lock_wait_timeout = 3');
+    using watch = watchBlocker(on.observer, on.sql.threadId);
+    // At the first look nobody is in its way yet.
+    const statement = on.sql.query(
+      "DO SLEEP(0.6); SELECT epoch FROM banyan.banyan_fence WHERE capability = 'reviews' FOR UPDATE",
+    );
+    await expect(statement).rejects.toThrow('Lock wait timeout');
+    expect(await watch.found()).toMatchObject({ thread: writer.threadId });
+  });
 
   test('a turn that waited looks at the hold afterwards', { timeout: 30_000 }, async () => {
     await on.sql.query('SET SESSION innodb_lock_wait_timeout = 20');

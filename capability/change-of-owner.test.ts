@@ -126,13 +126,35 @@ test.each<[State['at'], Event, string]>([
 
 test('while there is time a lock in the way is tried again, and a replica that is not ready waited for', () => {
   const waits: Event = { ...busy, isLate: false } as Event;
-  for (const at of ['turn', 'close'] as const) expect(next(arriveAt(at).state, waits)).toEqual(arriveAt(at));
+  for (const at of ['turn', 'close'] as const)
+    expect(doing(next(arriveAt(at).state, waits))).toBe(`${at} on legacy`);
   expect(next(arriveAt('acknowledge').state, replicas({ acknowledged: [] }))).toEqual(
     arriveAt('acknowledge'),
   );
   expect(doing(next(arriveAt('acknowledge').state, replicas({ acknowledged: [], heartbeat: 'over' })))).toBe(
     'turn on legacy',
   );
+});
+
+test('who was in the way is named where the last look came too late to see it; not for another statement', () => {
+  const seen: Event = { is: 'busy', blocker, isLate: false };
+  const unseen: Event = { is: 'busy', blocker: undefined, isLate: false };
+  const late: Event = { ...unseen, isLate: true };
+  for (const at of ['turn', 'close'] as const) {
+    const tried = [seen, unseen].reduce((step, event) => next(step.state, event), arriveAt(at));
+    const end = undone(next(tried.state, late));
+    expect(end.state).toMatchObject({ reason: expect.stringContaining('locked by thread 12') });
+  }
+  const events = [
+    seen,
+    rows(1),
+    ...well('service')
+      .slice(3, 7)
+      .map(([, event]) => event),
+    late,
+  ];
+  const end = undone(events.reduce((step, event) => next(step.state, event), arriveAt('turn')));
+  expect(end.state).toMatchObject({ reason: 'legacy could not be closed: a lock is in the way' });
 });
 
 test('a close without an answer is read back until it is decided', () => {

@@ -1,6 +1,7 @@
 // The change of owner as the one who runs it sees it (docs/change-of-owner.md): next(state, event) → state and action.
 // Pure: no I/O, no clock. What a server answered is an event; what to do next is an action, ONE statement or one look.
 // X is the side that owns, Y the one that shall. Cutover and rollback are this same machine with X and Y swapped.
+import type { Blocker } from './blockers.ts';
 import {
   type ChangeOfOwner,
   disagree,
@@ -107,40 +108,43 @@ function beforeClose(state: Acting, event: Event): Step {
     if (strained) return undo(state, `the hold of replica ${strained.name} is half full or half its age`);
     return state.at === 'acknowledge' ? acknowledged(state, event.replicas, event.isLate) : enter(state);
   }
-  const { from, to, epoch } = state.change;
+  const { change, attempt } = state;
+  const { from, to, epoch } = change;
+  const under = { change, attempt };
   switch (state.at) {
     case 'hold':
-      if (event.is === 'rows') return enter({ ...state, at: 'acknowledge' });
+      if (event.is === 'rows') return enter({ ...under, at: 'acknowledge' });
       return undo(state, `the hold was not written on ${from}: ${said(event)}`);
     case 'acknowledge':
       return again(state, event);
     case 'turn':
-      if (event.is === 'rows' && event.rows === 1) return enter({ ...state, at: 'drain' });
+      if (event.is === 'rows' && event.rows === 1) return enter({ ...under, at: 'drain' });
       if (event.is === 'rows')
         return undo(
           state,
           `${from} was not turned: the hold is over, or ${from} does not own at epoch ${epoch}`,
         );
-      if (event.is === 'busy' && !event.isLate) return enter(state);
-      if (event.is === 'lost') return enter({ ...state, at: 'read-turn' });
-      return undo(state, `${from} could not be turned: ${said(event)}`);
+      if (event.is === 'busy' && !event.isLate)
+        return enter({ ...state, inTheWay: event.blocker ?? state.inTheWay });
+      if (event.is === 'lost') return enter({ ...under, at: 'read-turn' });
+      return undo(state, `${from} could not be turned: ${said(event, state.inTheWay)}`);
     case 'read-turn':
       if (event.is !== 'fence') return again(state, event);
       return isInForce(state, event.row)
-        ? enter({ ...state, at: 'drain' })
+        ? enter({ ...under, at: 'drain' })
         : undo(state, `the turn of ${from} was not answered and is not in force`);
     case 'drain':
       if (event.is !== 'drain') return again(state, event);
-      if (event.turn === state.attempt.turn) return enter({ ...state, at: 'xa' });
+      if (event.turn === attempt.turn) return enter({ ...under, at: 'xa' });
       return event.isLate
         ? undo(state, `${to} did not apply up to the turn within its deadline`)
         : enter(state);
     case 'xa':
       if (event.is !== 'xa') return undo(state, `XA RECOVER on ${from}: ${said(event)}`);
-      if (event.prepared.length === 0) return enter({ ...state, at: 'probe' });
+      if (event.prepared.length === 0) return enter({ ...under, at: 'probe' });
       return undo(state, `${from} has prepared XA transactions: ${event.prepared.join(', ')}`);
     case 'probe':
-      if (event.is === 'rows' && event.rows === 1) return enter({ ...state, at: 'check' });
+      if (event.is === 'rows' && event.rows === 1) return enter({ ...under, at: 'check' });
       return undo(
         state,
         event.is === 'rows'
@@ -150,14 +154,15 @@ function beforeClose(state: Acting, event: Event): Step {
     case 'check':
       if (event.is !== 'checked') return undo(state, `the last checks: ${said(event)}`);
       return event.faults.length === 0
-        ? enter({ ...state, at: 'close' })
+        ? enter({ ...under, at: 'close' })
         : undo(state, event.faults.join('; '));
     case 'close':
-      if (event.is === 'rows' && event.rows === 1) return enter({ ...state, at: 'await-open' });
+      if (event.is === 'rows' && event.rows === 1) return enter({ ...under, at: 'await-open' });
       if (event.is === 'rows') return undo(state, `the turn was over before ${from} could be closed`);
-      if (event.is === 'busy' && !event.isLate) return enter(state);
-      if (event.is === 'lost') return enter({ ...state, at: 'read-close' });
-      return undo(state, `${from} could not be closed: ${said(event)}`);
+      if (event.is === 'busy' && !event.isLate)
+        return enter({ ...state, inTheWay: event.blocker ?? state.inTheWay });
+      if (event.is === 'lost') return enter({ ...under, at: 'read-close' });
+      return undo(state, `${from} could not be closed: ${said(event, state.inTheWay)}`);
     case 'read-close':
       return event.is === 'fence' ? readBack(state, event.row) : again(state, event);
   }
@@ -256,12 +261,15 @@ function givenUp(state: Exclude<State, Ended>, reason: string): Step {
   }
 }
 
-function said(event: Event): string {
+/** @param inTheWay at an earlier try, where this one has not seen it */
+function said(event: Event, inTheWay?: Blocker): string {
   switch (event.is) {
-    case 'busy':
-      return event.blocker === undefined
+    case 'busy': {
+      const blocker = event.blocker ?? inTheWay;
+      return blocker === undefined
         ? 'a lock is in the way'
-        : `locked by thread ${event.blocker.thread}, ${event.blocker.user}, in a transaction for ${event.blocker.seconds} s`;
+        : `locked by thread ${blocker.thread}, ${blocker.user}, in a transaction for ${blocker.seconds} s`;
+    }
     case 'lost':
     case 'refused':
     case 'unreadable':

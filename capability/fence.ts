@@ -230,7 +230,7 @@ async function outcomeOf(
   isLate: () => Promise<boolean>,
   statement: () => Promise<number>,
 ): Promise<Outcome> {
-  const watch = watchBlocker(observer, sql.threadId);
+  using watch = watchBlocker(observer, sql.threadId);
   try {
     const rows = await statement();
     return { is: 'rows', rows: rows === 0 ? 0 : 1 };
@@ -244,7 +244,5 @@ async function outcomeOf(
     const blocker = await watch.found();
     // Whether another try can match: unread, it is tried.
     return { is: 'busy', blocker, isLate: await isLate().catch(() => false) };
-  } finally {
-    watch.stop();
   }
 }

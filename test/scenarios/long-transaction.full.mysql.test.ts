@@ -1,6 +1,6 @@
 // A transaction on the owner does not end: the change is undone, harms nobody, and says who it was. Once more with
 // innodb_snapshot_isolation=ON, where a transaction that is older than a change is told of it by another error.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { mutantEnv } from './mutant.ts';
 import { isolationLevels, type Stage, startStage } from './stage.ts';
 
@@ -33,6 +33,10 @@ test.each(cases)(
     if (!(await setSnapshotIsolation(snapshot))) return;
     const long = await stage.as('legacy', 'cron', level);
     const old = await stage.as('legacy', 'cron', level);
+    // Where it fails, the next one finds nobody in its way.
+    onTestFinished(() => {
+      for (const sql of [long, old]) sql.destroy();
+    });
     const insert = async (sql: typeof long) => {
       const id = stage.nextId();
       await sql.query("INSERT INTO item VALUES (?, 'by cron')", [id]);
