@@ -24,6 +24,10 @@ export const storyPace: Pace = { clients: 200, requestsPerSecond: 50, hands: 8 }
 
 const reviews = 'reviews';
 const rampWords = ['ramp', reviews, '--steps', '20,50,100', '--every', '6s', '--execute'];
+/** A machine that stands still for half a second at the wrong moment makes a step take the reads back. A team tries again. */
+const rampsMax = 3;
+/** Of a ramp: its reads are back on legacy. */
+const takenBack = 4;
 const changeWords = ['--execute', '--wait', '30'];
 /** A supervisor starts it again each time; more often would make it give up. */
 const killsMax = 3;
@@ -79,6 +83,7 @@ class Teller {
   /**
    * Runs a command as a team would in another terminal. What clients saw since the one before counts for it.
    * @param codes how it should end
+   * @returns how it did
    */
   async chapter(
     title: string,
@@ -87,7 +92,7 @@ class Teller {
       codes = [0],
       meanwhile,
     }: { codes?: readonly number[]; meanwhile?: (isOver: () => boolean) => Promise<void> } = {},
-  ): Promise<void> {
+  ): Promise<number> {
     const { say, traffic } = this.#input;
     const command = `banyan ${words.join(' ')}`;
     const atMs = performance.now() - this.#beganAt;
@@ -109,6 +114,7 @@ class Teller {
     if (open > 0) say(`      ${open} gates open`);
     say(`      clients: ${ledgerText(ledger)}`);
     this.chapters.push({ title, command, atMs, tookMs, isAsExpected, end, gates, ledger });
+    return ended.code;
   }
 
   /** Kills the service once half of the reads are there, and again when it comes back, until they are not. */
@@ -186,12 +192,16 @@ export async function tellStory(input: StoryInput): Promise<boolean> {
   await teller.chapter('every row is the same on both sides', ['verify', reviews]);
   await teller.chapter('reads are mirrored, and the answers compared', ['shift', reviews, '--shadow', '100']);
   await teller.chapter('the fence records who writes', ['fence', reviews, '--observe', '--execute']);
-  await teller.chapter('reads move step by step; the service is killed on the way', rampWords, {
-    codes: [4],
-    meanwhile: (isOver) => teller.breakService(isOver),
-  });
+  for (let ramp = 1; ramp <= rampsMax && teller.healedMs === undefined; ramp++)
+    await teller.chapter('reads move step by step; the service is killed on the way', rampWords, {
+      codes: [takenBack],
+      meanwhile: (isOver) => teller.breakService(isOver),
+    });
   await teller.serviceIsBack();
-  await teller.chapter('the service is back, and the reads move again', rampWords);
+  for (let [ramp, code] = [1, takenBack]; ramp <= rampsMax && code === takenBack; ramp++)
+    code = await teller.chapter('the service is back, and the reads move again', rampWords, {
+      codes: ramp < rampsMax ? [0, takenBack] : [0],
+    });
   await teller.chapter('the side that does not own refuses writes', [
     'fence',
     reviews,

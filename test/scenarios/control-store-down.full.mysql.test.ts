@@ -123,7 +123,7 @@ describe('network-cut', () => {
       mutantEnv(
         {
           file,
-          replace: "if (event.is === 'lost') return enter({ ...state, at: 'read-close' });",
+          replace: "if (event.is === 'lost') return enter({ ...under, at: 'read-close' });",
           by: "if (event.is === 'lost') return undo(state, 'no answer to the close');",
         },
         {
