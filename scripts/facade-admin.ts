@@ -87,12 +87,15 @@ export async function facadeStatus(values: AdminValues): Promise<FacadeStatus | 
 export const adminToken = (values: AdminValues): string | undefined =>
   values.adminToken ?? readStack(values.folder)?.token;
 
+/** One that is alive may have much to do. */
+const answerMsMax = 5_000;
+
 /** @param url of a facade's admin listener */
 export async function statusAt(url: string, token: string): Promise<FacadeStatus> {
   try {
     const response = await fetch(new URL('/api/status', url), {
       headers: { authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(2_000),
+      signal: AbortSignal.timeout(answerMsMax),
     });
     if (!response.ok) return { url, reachable: false, error: `it answered ${response.status}` };
     const body = (await response.json()) as {
