@@ -80,7 +80,6 @@ test('phases and evidence are followed; away, hanging or back, the last word sta
   await until(
     () => view.standing('reviews')?.phase === 'canary' && view.standing('reviews')?.ready === true,
     'the move',
-    1_000,
   );
 
   road.hang(true);

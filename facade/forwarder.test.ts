@@ -153,7 +153,7 @@ test('a client that leaves amid its answer ends it upstream', async () => {
   client.write(ask);
   await once(client, 'data');
   client.destroy();
-  await until(() => ended, 'the end at the upstream', 1_000);
+  await until(() => ended, 'the end at the upstream');
 });
 
 test('a request behind another one is sent when that has its answer, and ends when the client leaves', async () => {
@@ -178,7 +178,7 @@ test('a request behind another one is sent when that has its answer, and ends wh
   answer?.();
   await until(() => asked.length === 3, 'the second');
   client.destroy();
-  await until(() => open === 0, 'the end of both at the upstream', 1_000);
+  await until(() => open === 0, 'the end of both at the upstream');
 });
 
 test('an upstream that does not read holds the client back', async () => {

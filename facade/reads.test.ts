@@ -169,13 +169,18 @@ test('a client that leaves ends the question to the service, and legacy is not a
       left = true;
     });
   });
-  await using facade = await startFacade({ legacy: legacy.url, service: service.url, routes });
+  await using facade = await startFacade({
+    legacy: legacy.url,
+    service: service.url,
+    routes,
+    limits: { serviceMsMax: 60_000 },
+  });
   const leave = new AbortController();
   const answer = fetch(facade.url + path, { signal: leave.signal });
   await until(() => asked, 'the question');
   leave.abort();
   await expect(answer).rejects.toThrow();
-  await until(() => left, 'the end at the service', 1_000);
+  await until(() => left, 'the end at the service');
   expect(legacyAsked).toBe(false);
 });
 

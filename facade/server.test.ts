@@ -51,11 +51,7 @@ function run(args: readonly string[], env: Readonly<Record<string, string>> = {}
 
 async function start(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const process = run(args, env);
-  await until(
-    () => process.said.out.includes('\n') || process.child.exitCode !== null,
-    'the first line',
-    15_000,
-  );
+  await until(() => process.said.out.includes('\n') || process.child.exitCode !== null, 'the first line');
   const { listening, admin } = JSON.parse(process.said.out) as { listening: string; admin: string };
   const ask = (
     path: string,

@@ -177,13 +177,11 @@ export async function rawUpstream(answer: string): Promise<TestServer & { heard(
   return { ...test, heard: () => heard };
 }
 
-/** Waits for a condition, for at most five seconds. */
-export async function until(
-  condition: () => boolean | Promise<boolean>,
-  what: string,
-  msMax = 5_000,
-): Promise<void> {
-  for (const end = Date.now() + msMax; ; ) {
+/** Longer than any machine needs; what ends by itself does so after a minute. */
+const untilMsMax = 45_000;
+
+export async function until(condition: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (const end = Date.now() + untilMsMax; ; ) {
     if (await condition()) return;
     if (Date.now() > end) throw new Error(`this never came: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
