@@ -10,7 +10,7 @@ const statesMax = 400_000;
 const run = ({ without, ...config }: (typeof needed)[number]) =>
   explore({ ...config, name: '', without: new Set(without) }, statesMax);
 
-test.each(proofs)('$name: nothing is lost, refused or left hanging', { timeout: 60_000 }, (config) => {
+test.each(proofs)('$name: nothing is lost, refused or left hanging', { timeout: 120_000 }, (config) => {
   const { fault, isComplete, outcomes, states, steps } = explore(config, statesMax);
   console.log(`${config.name}: ${states} states, ${steps} steps; ends: ${[...outcomes].join(', ')}`);
   for (const outcome of ['done', 'undone']) expect(outcomes).toContain(outcome);
@@ -19,7 +19,7 @@ test.each(proofs)('$name: nothing is lost, refused or left hanging', { timeout: 
 });
 
 describe('every guard is needed', () => {
-  test.each(needed)('$without', { timeout: 60_000 }, (mutant) => {
+  test.each(needed)('$without', { timeout: 120_000 }, (mutant) => {
     const { fault } = run(mutant);
     expect(fault?.trace.length).toBeGreaterThan(0);
     console.log(
@@ -29,7 +29,7 @@ describe('every guard is needed', () => {
 });
 
 describe('or is a second line', () => {
-  test.each(secondLines)('$alone.without', { timeout: 60_000 }, ({ alone, why, with: both }) => {
+  test.each(secondLines)('$alone.without', { timeout: 120_000 }, ({ alone, why, with: both }) => {
     const { fault, isComplete, states } = run(alone);
     expect(fault).toBeUndefined();
     expect(isComplete).toBe(true);

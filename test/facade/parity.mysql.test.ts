@@ -95,7 +95,7 @@ test('the sample answers its reads alike on both sides: by the service’s word,
   expect(routes.map(({ route }) => route).sort()).toEqual([list, 'GET /api/review/summary.do']);
   for (const route of routes) expect(route).toMatchObject({ equalPercent: 100, noisy: 0, paths: [] });
   console.log(`${back.compared} mirrored reads of ${sent + (sent / 3) * 2}, ${back.equalPercent} % alike`);
-}, 60_000);
+}, 120_000);
 
 test('while members write, what has not arrived yet is looked at again and does not count', async () => {
   const before = await done('diff', reviews);
@@ -111,7 +111,7 @@ test('while members write, what has not arrived yet is looked at again and does 
     for (let each = 0; each < 4; each++) await read('/api/review/list.do?prdNo=1', each);
   }
   expect(await compared(35, before)).toMatchObject({ different: 0, equalPercent: 100 });
-}, 60_000);
+}, 120_000);
 
 test('a row that is not the same shows at its place, without a word of what it says, and closes the gate', async () => {
   const gate = async () => {
@@ -154,7 +154,7 @@ test('a row that is not the same shows at its place, without a word of what it s
       .map((name) => readFileSync(join(stack.folder, name), 'utf8')),
   ];
   for (const text of kept) expect(text).not.toContain(secret);
-}, 60_000);
+}, 120_000);
 
 type Load = { readonly medianMs: number; readonly failed: number; readonly sent: number };
 

@@ -43,7 +43,7 @@ test('a plan changes nothing; steps that the service does well in lead to 100 %,
     detail: { percent: 100, figures: { service: { reads: expect.any(Number), errors: 0 } } },
   });
   console.log(JSON.stringify(steps.map(({ percent, figures }) => ({ percent, ...figures }))));
-}, 60_000);
+}, 120_000);
 
 test.each([
   // The shadow sees errors as answers that differ, and may see enough of them first.
@@ -73,7 +73,7 @@ test.each([
       {},
     ]);
   },
-  60_000,
+  120_000,
 );
 
 test('wrong answers: rows that are not the same on both sides are seen by the shadow in time', async () => {
@@ -88,7 +88,7 @@ test('wrong answers: rows that are not the same on both sides are seen by the sh
   expect(await stage.newest('return')).toMatchObject({
     reason: expect.stringMatching(/answered differently/),
   });
-}, 60_000);
+}, 120_000);
 
 test('a ramp that is killed leaves the percentage, and the facades still protect', async () => {
   const load = stage.startLoad();
@@ -176,7 +176,7 @@ test('cohorts: members by their session, and whoever sends the header, whatever 
     stderr: expect.stringMatching(/no property "colour" \(it has member, beta\)/),
   });
   await stage.done('shift', 'reviews', '--shadow', '100');
-}, 60_000);
+}, 120_000);
 
 test('a step without traffic ends the ramp where it is, and says so', async () => {
   const { code, said } = await stage.banyan(...ramp('5,100', '1s'));
@@ -193,4 +193,4 @@ test('a step without traffic ends the ramp where it is, and says so', async () =
     code: 3,
     said: { executed: false, reason: expect.stringMatching(/--shadow 100/) },
   });
-}, 60_000);
+}, 120_000);

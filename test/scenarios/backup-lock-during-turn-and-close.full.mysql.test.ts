@@ -12,7 +12,7 @@ const waitMsMax = 2_000;
 let stage: Stage;
 beforeAll(async () => {
   stage = await startStage();
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.[Symbol.asyncDispose]());
 
 /** @returns the longest that a statement on the fence has waited, milliseconds, and how many did */

@@ -12,7 +12,7 @@ beforeAll(async () => {
   stage = await startStage(0);
   const control = `mysql://127.0.0.1:${stage.control.port}/banyan`;
   await stage.startFacade({ BANYAN_CONTROL_URL: asAccount(stage.pair.folder, 'banyan_facade', control) });
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.[Symbol.asyncDispose]());
 
 /** A turn lasts 2 s at most, a hold 4; and the machine may be short of time. */
@@ -138,4 +138,4 @@ describe('network-cut', () => {
   });
 });
 
-test('nobody has noticed', { timeout: 60_000 }, () => stage.expectWhole());
+test('nobody has noticed', { timeout: 120_000 }, () => stage.expectWhole());

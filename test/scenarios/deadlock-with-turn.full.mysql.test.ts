@@ -7,7 +7,7 @@ import { type IsolationLevel, isolationLevels, type Stage, startStage } from './
 let stage: Stage;
 beforeAll(async () => {
   stage = await startStage();
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.[Symbol.asyncDispose]());
 
 const deadlocks = async () =>

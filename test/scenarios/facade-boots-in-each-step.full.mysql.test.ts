@@ -8,7 +8,7 @@ import { type Stage, startStage } from './stage.ts';
 let stage: Stage;
 beforeAll(async () => {
   stage = await startStage();
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.[Symbol.asyncDispose]());
 
 test.each(steps.map(({ step }) => step))(

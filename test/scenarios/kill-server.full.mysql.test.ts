@@ -10,7 +10,7 @@ import { type Stage, startStage } from './stage.ts';
 let stage: Stage;
 beforeAll(async () => {
   stage = await startStage(0);
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.[Symbol.asyncDispose]());
 
 /** The close, as the command does it; nobody waits for the opening. */

@@ -10,7 +10,7 @@ const waitMsMax = 2_000;
 let stage: Stage;
 beforeAll(async () => {
   stage = await startStage();
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.[Symbol.asyncDispose]());
 
 const codeOf = (error: unknown) =>

@@ -10,7 +10,7 @@ import { type Stage, startStage } from './stage.ts';
 let stage: Stage;
 beforeAll(async () => {
   stage = await startStage(0);
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.[Symbol.asyncDispose]());
 
 const data = (name = 'data') => join(stage.pair.folder, 'server-11', name);

@@ -12,7 +12,7 @@ const openMsMax = 3_000;
 let stage: Stage;
 beforeAll(async () => {
   stage = await startStage();
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.[Symbol.asyncDispose]());
 
 async function refusedOn(side: Side, level: IsolationLevel) {

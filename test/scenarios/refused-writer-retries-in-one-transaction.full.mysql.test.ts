@@ -8,7 +8,7 @@ import { type IsolationLevel, isolationLevels, type Stage, startStage } from './
 let stage: Stage;
 beforeAll(async () => {
   stage = await startStage();
-}, 60_000);
+}, 120_000);
 afterAll(() => stage?.[Symbol.asyncDispose]());
 
 /** A close waits a second for a lock, and is tried again; here one wait reaches past the deadline, however slow the machine is. */

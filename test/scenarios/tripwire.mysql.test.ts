@@ -25,7 +25,7 @@ beforeAll(async () => {
   await legacy('INSERT INTO child VALUES (1, 1), (2, 2)');
   await pair.aligned();
   await pair.turn('service');
-}, 60_000);
+}, 120_000);
 afterAll(() => pair?.[Symbol.asyncDispose]());
 
 const legacy = (sql: string) => pair.legacy.query(`USE shop; ${sql}`);
@@ -52,7 +52,7 @@ async function goesOn(id: number): Promise<void> {
   ]);
 }
 
-test('somebody with every right, who has dropped the triggers', { timeout: 60_000 }, async () => {
+test('somebody with every right, who has dropped the triggers', { timeout: 120_000 }, async () => {
   await expect(legacy("UPDATE written SET v = 'smuggled' WHERE id = 1")).rejects.toThrow('banyan: refused');
   await dropTriggers();
   await legacy("UPDATE written SET v = 'smuggled' WHERE id = 1; INSERT INTO written VALUES (3, 'smuggled')");
@@ -64,7 +64,7 @@ test('somebody with every right, who has dropped the triggers', { timeout: 60_00
   await goesOn(10);
 });
 
-test('TRUNCATE, and other DDL', { timeout: 60_000 }, async () => {
+test('TRUNCATE, and other DDL', { timeout: 120_000 }, async () => {
   await legacy("TRUNCATE truncated; ALTER TABLE child COMMENT = 'changed'");
   await until('the tripwires', async () => (await pair.faults()).length === 3);
   expect((await pair.faults()).toSorted()).toEqual([
@@ -77,7 +77,7 @@ test('TRUNCATE, and other DDL', { timeout: 60_000 }, async () => {
 });
 
 // A server logs no rows that a cascade takes: no reader can see them. Doctor refuses such a key, and verification finds the rows.
-test('a cascade from a table outside', { timeout: 60_000 }, async () => {
+test('a cascade from a table outside', { timeout: 120_000 }, async () => {
   await legacy('DELETE FROM parent WHERE id = 1');
   await pair.aligned();
   expect(await pair.service.query('SELECT id FROM things.child')).toEqual([{ id: 1 }, { id: 2 }]);
@@ -94,7 +94,7 @@ test('a cascade from a table outside', { timeout: 60_000 }, async () => {
 });
 
 test('with what is watched applied: the owner has what was smuggled in, and the stream stops at DDL', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await worker.kill();
   await pair.service.query('DELETE FROM banyan.banyan_worker');

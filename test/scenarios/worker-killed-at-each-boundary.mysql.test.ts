@@ -56,7 +56,7 @@ const timesWritten = async (id: number) => {
   return row === undefined ? 0 : Number(row.n);
 };
 
-test.each(boundaries)('killed %s', { timeout: 60_000 }, async (boundary) => {
+test.each(boundaries)('killed %s', { timeout: 120_000 }, async (boundary) => {
   const id = await killedAndSucceeded(boundary);
   expect(await timesWritten(id)).toBe(1);
   expect(await stage.pair.compare()).toEqual([]);
@@ -83,7 +83,7 @@ test.each([
 ] as const)(
   'killed $boundary, with the position in another transaction: written $times times',
   {
-    timeout: 60_000,
+    timeout: 120_000,
   },
   async ({ boundary, mutation, times }) => {
     const id = await killedAndSucceeded(boundary, [mutation]);

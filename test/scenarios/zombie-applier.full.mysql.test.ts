@@ -137,7 +137,7 @@ const harmless = async (place: Place, level: IsolationLevel, mutations: readonly
 
 test.each(places.flatMap((place) => isolationLevels.map((level) => ({ place, level }))))(
   'stopped before its $place statement, and a client at $level overwrites the row',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async ({ place, level }) => {
     expect(await harmless(place, level)).toEqual([]);
   },
@@ -160,17 +160,17 @@ test.each(['middle', 'last'] as const)(
     }),
 );
 
-test('without an end of its session it keeps everybody waiting', { timeout: 60_000 }, async () => {
+test('without an end of its session it keeps everybody waiting', { timeout: 120_000 }, async () => {
   await expect(stopAndSucceed('last', sessionsLiveOn, { lease: 'ends', msMax: 8_000 })).rejects.toThrow(
     'not within 8000 ms',
   );
 });
 
-test('its session could not be ended: the position has moved on', { timeout: 60_000 }, async () => {
+test('its session could not be ended: the position has moved on', { timeout: 120_000 }, async () => {
   expect(await harmless('first', 'READ COMMITTED', sessionsLiveOn)).toEqual([]);
 });
 
-test('nor the position compared: the fence names another', { timeout: 60_000 }, async () => {
+test('nor the position compared: the fence names another', { timeout: 120_000 }, async () => {
   const faults = await harmless('first', 'READ COMMITTED', [
     ...sessionsLiveOn,
     withoutCompareAndSet,
@@ -181,7 +181,7 @@ test('nor the position compared: the fence names another', { timeout: 60_000 }, 
 });
 
 test('without any of them: what the client wrote is overwritten by what was there before', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   const { id, first, second, goOn } = await stopAndSucceed(
     'first',

@@ -98,7 +98,7 @@ describe('its watermark is late', () => {
     return { value, newest };
   }
 
-  test.each(places)('%s', { timeout: 60_000 }, async (where) => {
+  test.each(places)('%s', { timeout: 120_000 }, async (where) => {
     const { value, newest } = await late(where);
     expect(value).toBe(newest);
     expect(await stage.pair.faults()).toEqual([]);
@@ -112,7 +112,7 @@ describe('its watermark is late', () => {
     { where: 'across a change', mutation: withoutMode },
   ] as const)(
     '$where, with the chunk as it was read: newer rows are overwritten',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async ({ where, mutation }) => {
       expect((await late(where, [mutation])).value).toBe('one');
     },
@@ -143,7 +143,7 @@ describe('the worker was stopped', () => {
     { where: 'across a change', session: 'was ended', mutations: [] },
     { where: 'within one epoch', session: 'lives on', mutations: sessionsLiveOn },
     { where: 'across a change', session: 'lives on', mutations: sessionsLiveOn },
-  ] as const)('$where, its session $session', { timeout: 60_000 }, async ({ where, mutations }) => {
+  ] as const)('$where, its session $session', { timeout: 120_000 }, async ({ where, mutations }) => {
     const { id, newest, first } = await stopped(where, mutations);
     await until('the first to give up', () => /the streams were interrupted/.test(first.log()));
     await stage.pair.aligned();
@@ -159,7 +159,7 @@ describe('the worker was stopped', () => {
     },
   ] as const)(
     '$where, with no guard left: newer rows are overwritten',
-    { timeout: 60_000 },
+    { timeout: 120_000 },
     async ({ where, mutations }) => {
       const { id, newest } = await stopped(where, mutations);
       // Within one epoch its own stream writes the newer image once more, a moment later.

@@ -56,7 +56,7 @@ const each = (['within one epoch', 'across a change'] as const).flatMap((where) 
   [1, 2].map((nth) => ({ where, nth })),
 );
 
-test.each(each)('$where, mark $nth is late', { timeout: 60_000 }, async ({ where, nth }) => {
+test.each(each)('$where, mark $nth is late', { timeout: 120_000 }, async ({ where, nth }) => {
   if (!worker?.isAlive()) await startWorker([]);
   const { value, newest } = await late(where, nth);
   expect(value).toBe(newest);
@@ -84,7 +84,7 @@ test.each([
   },
 ] as const)(
   '$where, with the row as it was read: the newer one is overwritten',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async ({ where, mutations }) => {
     await worker.kill();
     await startWorker(mutations);

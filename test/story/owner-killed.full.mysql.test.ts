@@ -45,4 +45,4 @@ test.each(cases)('$move killed at $step, its $lose lost', { timeout: 180_000 }, 
   });
 });
 
-test('nobody has noticed', { timeout: 60_000 }, () => owner.expectUnnoticed());
+test('nobody has noticed', { timeout: 120_000 }, () => owner.expectUnnoticed());

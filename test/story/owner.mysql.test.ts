@@ -29,7 +29,7 @@ test('a dry run shows every gate and changes nothing', async () => {
   expect(said).toMatchObject({ executed: false, ok: true });
   expect(code).toBe(0);
   expect(await ownerNow()).toBe('reads: legacy, legacy');
-}, 30_000);
+}, 120_000);
 
 test('a closed gate closes the way, and the one who overrides it must say why', async () => {
   await owner.run('shift', 'reviews', '--reads', '50');
@@ -46,7 +46,7 @@ test('a closed gate closes the way, and the one who overrides it must say why', 
   expect(unknown).toMatchObject({ code: 2, stderr: expect.stringMatching(/there is no gate "nonsense"/) });
   expect(await ownerNow()).toBe('canary: legacy, legacy');
   await owner.run('shift', 'reviews', '--reads', '100');
-}, 60_000);
+}, 120_000);
 
 /** As the application that owns writes: a counter that is wrong, for the nightly batch to mend. */
 async function drift(side: 'legacy' | 'service'): Promise<void> {
@@ -98,7 +98,7 @@ test('two operators at once: one acts, the other is told who', async () => {
   expect(await ownerNow()).toBe('owned: service, service');
   const { code, said } = await json('cutover', 'reviews', '--execute');
   expect({ code, outcome: said.outcome }).toEqual({ code: 0, outcome: 'done' });
-}, 60_000);
+}, 120_000);
 
 test('killed after the close, it is finished by the same command; killed before, it is undone by itself', async () => {
   // After it the rollback is there, before it nothing has changed. (How soon writes flow again: owner-killed.)
@@ -118,6 +118,6 @@ test('legacy still reads and writes the tables: it cannot be retired', async () 
   expect(
     (said.gates as { gate: string; verdict: string }[]).filter(({ verdict }) => verdict === 'fail'),
   ).toMatchObject([{ gate: 'entangled' }]);
-}, 30_000);
+}, 120_000);
 
-test('nobody has noticed any of it', () => owner.expectUnnoticed(), 60_000);
+test('nobody has noticed any of it', () => owner.expectUnnoticed(), 120_000);

@@ -187,7 +187,7 @@ describe('reviews move by flag', () => {
       verified: { facts: { rows: result.rows } },
       interlock: expect.stringMatching(/phase/),
     });
-  }, 60_000);
+  }, 120_000);
 
   test('at 0 % everything is legacy’s, to the byte', async () => {
     await expectSame();

@@ -59,7 +59,7 @@ test('its one line says where everything is, a second start is refused, SIGTERM 
   expect(children).toHaveLength(7);
   expect(await stack.stop()).toBe(0);
   expect(children.filter(isAlive)).toEqual([]);
-}, 60_000);
+}, 120_000);
 
 test('after kill -9 the next start ends what was left, and finds the data as it was', async () => {
   const folder = stackFolder();
@@ -169,4 +169,4 @@ test('existing servers instead of private ones, the password from a file', async
     delete process.env.BANYAN_SERVICES_URL_FILE;
     await free();
   }
-}, 60_000);
+}, 120_000);

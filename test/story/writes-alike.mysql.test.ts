@@ -264,7 +264,7 @@ test('a few hundred writes, and everything that can be wrong with one, are answe
     expect(codes.get(`${route} 0000`) ?? 0, route).toBeGreaterThan(0);
 
   for (const translator of [rows.review, rows.photo, rows.recommendation]) await expectSameRows(translator);
-}, 60_000);
+}, 120_000);
 
 test('what a fence refuses was not executed, and is known as such; who leaves meanwhile is masked alike', async () => {
   const { shop, database, byMonolith, byService, translated } = sides;

@@ -36,7 +36,7 @@ async function counts(sql: string, aligned: Promise<void>): Promise<Set<number>>
 }
 
 test(`${rows} rows in one transaction: a reader sees none or all, the worker stays below 256 MiB`, {
-  timeout: 60_000 + rows / 5,
+  timeout: 120_000 + rows / 5,
 }, async () => {
   const insert = `USE shop; INSERT INTO large SELECT seq, seq * 90071992547 % 1000000007, CONCAT('이름 ', seq), REPEAT('가', seq % 20), '20240229123456', seq / 100, '2024-02-29 12:34:56', seq % 100, IF(seq % 2, 'x', 'y'), IF(seq % 3, REPEAT('t', 50), NULL) FROM seq_1_to_${rows}`;
   const took: string[] = [];

@@ -110,7 +110,7 @@ test('refused rows are named with their reason; a good image or the deletion tak
 });
 
 test('what a connection lost in the middle of a transaction had taken out is taken out when it comes again', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await legacy(review(30, 'XX'));
   await pair.aligned('legacy');
@@ -159,7 +159,7 @@ test('an image is forgotten after its time; the entry stays, and the row leaves 
   expect(await list()).toEqual([]);
 });
 
-test('once the translator accepts them, a retry brings them in', { timeout: 60_000 }, async () => {
+test('once the translator accepts them, a retry brings them in', { timeout: 120_000 }, async () => {
   const text = readFileSync(config, 'utf8');
   const strict = `rowTranslator({ ...rows.photo, targets: [{ ...rows.photo.targets[0], columns: { ...rows.photo.targets[0].columns,
     file_name: { from: 'FILE_NM', codec: renamed({ kind: 'text', lengthMax: 5, repertoire: ascii }) } } }] })`;

@@ -7,7 +7,7 @@ import { startRelay } from '../relay.ts';
 const url = process.env.BANYAN_TEST_LEGACY_SERVER ?? '';
 
 test('a lost answer is found out, also when whoever asks after it gets none', {
-  timeout: 30_000,
+  timeout: 120_000,
 }, async () => {
   await using relay = await startRelay(Number(new URL(url).port));
   const through = new URL(url);

@@ -82,7 +82,7 @@ test.each(['kill -9', 'SIGSTOP'] as const)(
 
 test.each(['answer', 'request'] as const)(
   'the %s of a COMMIT is lost: each row is there, once',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async (what) => {
     for (let times = 0; times < 5; times++) {
       const lost = pair.service.relay.loseAt('COMMIT', what);
@@ -96,7 +96,7 @@ test.each(['answer', 'request'] as const)(
 );
 
 test('stopped at the very moment its COMMIT is lost, and succeeded: nothing is lost, nothing doubled', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   for (const what of ['answer', 'request'] as const) {
     const second = await pair.startWorker();
@@ -126,7 +126,7 @@ test('a half closed connection, on either side, is found out and replaced', { ti
   await eachOnce();
 });
 
-test('SIGTERM ends it in an orderly way, and its lease with it', { timeout: 60_000 }, async () => {
+test('SIGTERM ends it in an orderly way, and its lease with it', { timeout: 120_000 }, async () => {
   const startedAt = performance.now();
   expect(await worker.stop()).toBe(0);
   expect(performance.now() - startedAt).toBeLessThan(5_000);
@@ -137,7 +137,7 @@ test('SIGTERM ends it in an orderly way, and its lease with it', { timeout: 60_0
 });
 
 test('a number that the next worker counted on from is not mistaken for one’s own', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await worker.kill();
   const key = { capability: things, source: 'legacy' } as const;
@@ -159,7 +159,7 @@ test('a number that the next worker counted on from is not mistaken for one’s 
 });
 
 test('rows are refused while the target’s fence does not name the source, a backfill’s too', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await pair.aligned();
   await pair.service.query('SET sql_log_bin = 0');

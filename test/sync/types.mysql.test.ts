@@ -40,7 +40,7 @@ async function run(side: Side, statements: readonly string[], logged = true): Pr
 }
 
 test('each type at its edges, inserted, updated, deleted, as value and as key, in both directions', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await using stack = new AsyncDisposableStack();
   const worker = await pair.startWorker();
@@ -66,7 +66,7 @@ test('each type at its edges, inserted, updated, deleted, as value and as key, i
 });
 
 test('rows that were there before, read in the order of keys of every type, come out the same', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await using stack = new AsyncDisposableStack();
   const worker = await pair.startWorker();

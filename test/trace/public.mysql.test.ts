@@ -197,7 +197,7 @@ test('errors of a database that repeat what is in its rows, in service and monol
     await until(`${name} says it`, () => logOf(name).includes('refused by a trigger'));
   await onDatabase('legacy', 'DROP TRIGGER telling');
   await onDatabase('services', 'DROP TRIGGER telling');
-}, 30_000);
+}, 120_000);
 
 test('what the facade prints at /metrics is what docs/metrics.md says', async () => {
   expect(faultsOf(await metricsOf(stack.admin, stack.token), 'banyan_facade_', config)).toEqual([]);
@@ -232,7 +232,7 @@ test('and none of it is in a log line, a metric or a span', async () => {
   for (const text of metrics) expect(text).not.toContain(mark);
   for (const body of collector.bodies) expect(body).not.toContain(mark);
   expect(await streams()).not.toContain(mark);
-}, 60_000);
+}, 120_000);
 
 test('a line about a request has its trace and its id', async () => {
   const lines = logOf('facade').split('\n');

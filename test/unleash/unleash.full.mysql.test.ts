@@ -19,10 +19,10 @@ let stage: UnleashStage;
 beforeAll(async () => {
   if (installed) stage = await startUnleashStage(installed);
 }, 300_000);
-afterAll(() => stage?.[Symbol.asyncDispose](), 60_000);
+afterAll(() => stage?.[Symbol.asyncDispose](), 120_000);
 
 describe.skipIf(!installed)('a real Unleash', () => {
-  beforeEach(() => stage.reset(), 60_000);
+  beforeEach(() => stage.reset(), 120_000);
 
   test('"banyan shift" makes the flag and moves it; the clients agree with Unleash’s own judgement, and go only forward', async () => {
     const facade = await stage.follow();
@@ -138,7 +138,7 @@ describe.skipIf(!installed)('a real Unleash', () => {
     expect((await stage.strategies()).map(({ parameters }) => parameters.rollout)).toEqual(['30', '10']);
     // The way back is open whatever the flag is.
     expect(await stage.shift(facade, 0)).toMatchObject({ code: 0 });
-  }, 60_000);
+  }, 120_000);
 
   test('frozen or killed it changes nothing for clients; the way back is open without it; it is followed when it is there again', async () => {
     const facade = await stage.follow();
@@ -262,7 +262,7 @@ describe.skipIf(!installed)('a real Unleash', () => {
     expect(await stage.banyan(facade, ['stop', 'reviews'])).toMatchObject({ code: 0 });
     expect([await shadow(), await stage.flagged.phase()]).toEqual([false, 'synced']);
     expect(await stage.movedByUnleash()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test('what "banyan shift" may not, or cannot do is said, with what to do, and nothing is moved', async () => {
     const facade = await stage.follow();

@@ -50,7 +50,7 @@ describe.each(['legacy', 'service'] as const)('while %s owns', (owner) => {
     if ((await pair.owner(owner)).owner !== owner) await pair.turn(owner);
     await run(owner, everything());
     await pair.aligned();
-  }, 60_000);
+  }, 120_000);
 
   test('both sides are the same: nothing is found', async () => {
     const result = await verify();
@@ -91,7 +91,7 @@ describe.each(['legacy', 'service'] as const)('while %s owns', (owner) => {
     const mended = await verify('--repair', '--execute');
     expect(mended, pair.logs()).toMatchObject({ ok: true, repaired: faulty, different: 0 });
     expect(await pair.compare()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test('a row that is gone, and one too much, under keys of every kind', async () => {
     for (const { table } of keyTables) {
@@ -116,7 +116,7 @@ describe.each(['legacy', 'service'] as const)('while %s owns', (owner) => {
     const mended = await verify('--repair', '--execute');
     expect(mended, pair.logs()).toMatchObject({ ok: true, repaired: 2 * each });
     expect(await pair.compare()).toEqual([]);
-  }, 60_000);
+  }, 120_000);
 
   test('nothing of it was a fault of the stream', async () => {
     await pair.aligned();

@@ -27,7 +27,7 @@ beforeAll(async () => {
       `INSERT INTO big SELECT seq, seq % 7, CONCAT('가나다 ', seq) FROM seq_1_to_${rows}`,
       false,
     );
-}, 60_000);
+}, 120_000);
 afterAll(() => pair?.[Symbol.asyncDispose]());
 
 async function run(side: Side, statement: string, logged = true): Promise<void> {
@@ -225,7 +225,7 @@ test('what a killed worker had applied and not looked at, the next one looks at'
 });
 
 test('the first rows of a new owner are looked at, however long their commit takes', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await run(
     'legacy',
@@ -257,7 +257,7 @@ test('the first rows of a new owner are looked at, however long their commit tak
 });
 
 test('what a killed worker had not looked at is not looked at when the owner has changed meanwhile', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await pair.turn('service');
   const sql = await pair.connect('service');
@@ -284,7 +284,7 @@ test('what a killed worker had not looked at is not looked at when the owner has
 });
 
 test('what is too much to look at is counted, until a verification proves it', {
-  timeout: 60_000,
+  timeout: 120_000,
 }, async () => {
   await run('legacy', 'INSERT INTO bulk SELECT seq, seq FROM seq_1001_to_41000');
   await pair.aligned('legacy');

@@ -19,7 +19,7 @@ beforeAll(async () => {
     workerWords: ['--chunk-rows', '20'],
   });
   await pair.startWorker();
-}, 60_000);
+}, 120_000);
 afterAll(() => pair?.[Symbol.asyncDispose]());
 
 const verify = (...words: string[]) => verified(pair, 'odd', ...words);
@@ -55,7 +55,7 @@ describe.each(['legacy', 'service'] as const)('while %s owns', (owner) => {
     if ((await pair.owner(owner)).owner !== owner) await pair.turn(owner);
     await run(owner, rows[owner]);
     await pair.aligned();
-  }, 60_000);
+  }, 120_000);
 
   test('the same on both sides; sums are used where they can be', async () => {
     const result = await verify();
@@ -157,7 +157,7 @@ describe.each(['legacy', 'service'] as const)('while %s owns', (owner) => {
       ]);
       expect(Number(memo?.n)).toBe(0);
     }
-  }, 60_000);
+  }, 120_000);
 
   test('a row in quarantine is no difference, and no evidence either', async () => {
     const [refuse, mend] =
