@@ -265,7 +265,8 @@ async function runStream(
     });
     running = stream;
     const streaming = stream.run(both).finally(() => ended.abort());
-    onRunning({ stream, proving });
+    // Before that it does not know its quarantine.
+    begun.promise.then(() => onRunning({ stream, proving }));
     const expiring = async () => {
       while (!both.aborted) {
         await expireImages(target, key, options.quarantineDays);

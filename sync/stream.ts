@@ -133,6 +133,7 @@ export class Stream {
     this.#acknowledged = new Acknowledged(options.key, options.acknowledged);
   }
 
+  /** Known with the first `onCommitted`. */
   get quarantine(): Quarantine {
     return this.#quarantine;
   }

@@ -192,3 +192,15 @@ test('once the translator accepts them, a retry brings them in', { timeout: 120_
   ]);
   expect(await pair.faults()).toEqual([]);
 });
+
+test('a worker whose stream has not read its quarantine yet says how it stands', async () => {
+  await worker.kill();
+  const { relay } = pair.service;
+  const reading = relay.holdAtPart('FROM banyan.banyan_quarantine', () => undefined);
+  worker = await pair.startWorker();
+  await reading.sprung;
+  for (const path of ['/metrics', '/api/status'])
+    expect((await fetch(worker.url + path)).status, path).toBe(200);
+  reading.release();
+  await pair.aligned();
+});
